@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1
+
+import "time"
+
+// Report is the diff report.
+type Report struct {
+	EnvironmentID string        `json:"environmentId"`
+	BaselineID    string        `json:"baselineId"`
+	SessionID     string        `json:"sessionId"`
+	Lineage       ReportLineage `json:"lineage"`
+	Window        Window        `json:"window"`
+	Traffic       Traffic       `json:"traffic"`
+	Verdict       Verdict       `json:"verdict"`
+	Findings      []Finding     `json:"findings"`
+	Noise         []Noise       `json:"noise"`
+	Latency       []Latency     `json:"latency"`
+	Calls         []CallRate    `json:"calls"`
+	Rules         string        `json:"rules"` // version of the rules of comparison
+}
+
+// ReportLineage names what was compared.
+type ReportLineage struct {
+	BaselineRevision int      `json:"baselineRevision"`
+	BaselineDigest   string   `json:"baselineDigest"`
+	OverlayDigest    string   `json:"overlayDigest"`
+	Services         []string `json:"services"`
+}
+
+// Window is when the evidence was gathered.
+type Window struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// Traffic accounts for every request: received = compared + the sum of dropped + inFlight.
+type Traffic struct {
+	Received           int64             `json:"received"`
+	Mirrored           int64             `json:"mirrored"`
+	Compared           int64             `json:"compared"`
+	Identical          int64             `json:"identical"`
+	InFlight           int64             `json:"inFlight"`
+	Dropped            map[string]int64  `json:"dropped"` // always has queueFull, bodyTooLarge, sampledOut, timeout
+	UniqueContexts     int64             `json:"uniqueContexts"`
+	MismatchedContexts int64             `json:"mismatchedContexts"`
+	Endpoints          []EndpointTraffic `json:"endpoints"`
+}
+
+// EndpointTraffic is the traffic of one endpoint.
+type EndpointTraffic struct {
+	Service   string `json:"service"`
+	Endpoint  string `json:"endpoint"`
+	Received  int64  `json:"received"`
+	Compared  int64  `json:"compared"`
+	Different int64  `json:"different"`
+}
+
+// Verdict is what the evidence says.
+type Verdict struct {
+	Decision       string   `json:"decision"` // promote | hold | insufficient
+	Reasons        []string `json:"reasons"`
+	Confidence     float64  `json:"confidence"`
+	RequestsNeeded int64    `json:"requestsNeeded"`
+	Gates          []Gate   `json:"gates,omitempty"`
+}
+
+// Gate is one condition of promotion.
+type Gate struct {
+	Name   string  `json:"name"`
+	Passed bool    `json:"passed"`
+	E      float64 `json:"evidence"` // e-value reached
+	Need   float64 `json:"need"`     // e-value that passes
+	Detail string  `json:"detail"`
+}
+
+// Finding is a group of differences with one cause.
+type Finding struct {
+	ID             string     `json:"id"`
+	Kind           string     `json:"kind"`
+	Severity       string     `json:"severity"` // breaking | major | minor | info
+	Service        string     `json:"service"`
+	Endpoint       string     `json:"endpoint"`
+	Path           string     `json:"path"`
+	Level          string     `json:"level,omitempty"`
+	Status         string     `json:"status"`               // open | accepted | ignored
+	Confidence     string     `json:"confidence,omitempty"` // confirmed | suspected
+	Summary        string     `json:"summary"`
+	Count          int64      `json:"count"`
+	Compared       int64      `json:"compared"`
+	Rate           float64    `json:"rate"`
+	Interval       [2]float64 `json:"interval"`
+	Evidence       float64    `json:"evidence"`
+	UniqueContexts int64      `json:"uniqueContexts"`
+	Condition      string     `json:"condition"`
+	FirstSeen      time.Time  `json:"firstSeen"`
+	LastSeen       time.Time  `json:"lastSeen"`
+	Example        *Example   `json:"example,omitempty"`
+}
+
+// Example is one observation that shows the finding.
+type Example struct {
+	ObservationID string   `json:"observationId"`
+	Request       Message  `json:"request"`
+	Baseline      Message  `json:"baseline"`
+	Control       *Message `json:"control,omitempty"`
+	Candidate     Message  `json:"candidate"`
+	At            string   `json:"at,omitempty"` // the concrete place, e.g. $.items[2].price
+	Was           string   `json:"was,omitempty"`
+	Is            string   `json:"is,omitempty"`
+}
+
+// Noise is a place that varies without the change.
+type Noise struct {
+	Service     string  `json:"service"`
+	Endpoint    string  `json:"endpoint"`
+	Path        string  `json:"path"`
+	Model       string  `json:"model"`       // timestamp, uuid, token, number, order, …
+	LearnedFrom string  `json:"learnedFrom"` // control | history
+	Pairs       int64   `json:"pairs"`
+	Rate        float64 `json:"rate"`
+	StillSeen   string  `json:"stillSeen"` // the strictest level at which a change would still show
+}
+
+// Quantiles of a latency.
+type Quantiles struct {
+	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95"`
+	P99 float64 `json:"p99"`
+}
+
+// Latency compares an endpoint's latency; the ratio is candidate to control.
+type Latency struct {
+	Service   string     `json:"service"`
+	Endpoint  string     `json:"endpoint"`
+	Pairs     int64      `json:"pairs"`
+	Baseline  Quantiles  `json:"baseline"`
+	Control   Quantiles  `json:"control"`
+	Candidate Quantiles  `json:"candidate"`
+	Ratio     float64    `json:"ratio"`
+	Interval  [2]float64 `json:"interval"`
+	Unit      string     `json:"unit"`
+	Regressed bool       `json:"regressed"`
+}
+
+// CallRate compares how often an operation of a dependency is called per request.
+type CallRate struct {
+	Service             string  `json:"service"`
+	Endpoint            string  `json:"endpoint"`
+	Dependency          string  `json:"dependency"`
+	Operation           string  `json:"operation"`
+	BaselinePerRequest  float64 `json:"baselinePerRequest"`
+	ControlPerRequest   float64 `json:"controlPerRequest"`
+	CandidatePerRequest float64 `json:"candidatePerRequest"`
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Setting is one line of the table of settings.
+type Setting struct {
+	Key     string // in config.yaml, limits.ring being ring under limits; and of Options.Flags
+	Env     string // environment variable
+	Default string // as it would be written; "" where it follows from other settings
+	set     func(*Settings, string) error
+}
+
+// Table lists every setting. Home is not in the file, which lies in it.
+func Table() []Setting {
+	return []Setting{
+		{"home", "MICROSTAX_HOME", "", func(s *Settings, v string) error { s.Home = v; return nil }},
+		{"apiUrl", "MICROSTAX_API_URL", "http://127.0.0.1:3000", setURL},
+		{"apiKey", "MICROSTAX_API_KEY", "", func(s *Settings, v string) error { s.APIKey = Secret(v); return nil }},
+		{"dataDir", "MICROSTAX_DATA_DIR", "", func(s *Settings, v string) error { s.DataDir = v; return nil }},
+		{"listen", "MICROSTAX_LISTEN", "", setListen},
+		{"ports", "MICROSTAX_PORTS", "20000-31999", setPorts},
+		{"log", "MICROSTAX_LOG", "info", setLevel},
+		{"limits.ring", "MICROSTAX_LIMIT_RING", "8192", count(1<<20, func(l *Limits) *int { return &l.Ring })},
+		{"limits.captureBudget", "MICROSTAX_LIMIT_CAPTURE_BUDGET", "256MiB", size(1<<40, func(l *Limits) *int64 { return &l.CaptureBudget })},
+		{"limits.maxBody", "MICROSTAX_LIMIT_MAX_BODY", "1MiB", size(1<<30, func(l *Limits) *int64 { return &l.MaxBody })},
+		{"limits.bus", "MICROSTAX_LIMIT_BUS", "1024", count(1<<20, func(l *Limits) *int { return &l.Bus })},
+		{"limits.connections", "MICROSTAX_LIMIT_CONNECTIONS", "20000", count(1<<20, func(l *Limits) *int { return &l.Connections })},
+		{"limits.environments", "MICROSTAX_LIMIT_ENVIRONMENTS", "500", count(1<<20, func(l *Limits) *int { return &l.Environments })},
+		{"limits.instances", "MICROSTAX_LIMIT_INSTANCES", "200", count(1<<16, func(l *Limits) *int { return &l.Instances })},
+		{"limits.keptPerFinding", "MICROSTAX_LIMIT_KEPT_PER_FINDING", "20", count(1<<16, func(l *Limits) *int { return &l.KeptPerFinding })},
+		{"limits.keptPerEndpoint", "MICROSTAX_LIMIT_KEPT_PER_ENDPOINT", "3", count(1<<16, func(l *Limits) *int { return &l.KeptPerEndpoint })},
+		{"limits.keptPerSession", "MICROSTAX_LIMIT_KEPT_PER_SESSION", "10000", count(1<<24, func(l *Limits) *int { return &l.KeptPerSession })},
+		{"limits.drainTimeout", "MICROSTAX_LIMIT_DRAIN_TIMEOUT", "10s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.DrainTimeout })},
+	}
+}
+
+func setURL(s *Settings, v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is not the URL of a server: write it like http://127.0.0.1:3000", v)
+	}
+	s.APIURL = strings.TrimRight(v, "/")
+	return nil
+}
+
+func setListen(s *Settings, v string) error {
+	_, port, err := net.SplitHostPort(v)
+	if n, nerr := strconv.Atoi(port); err != nil || nerr != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q is not an address to listen on: write host:port, like 127.0.0.1:3000", v)
+	}
+	s.Listen = v
+	return nil
+}
+
+func setPorts(s *Settings, v string) error {
+	first, last, ok := strings.Cut(v, "-")
+	a, aerr := strconv.Atoi(strings.TrimSpace(first))
+	b, berr := strconv.Atoi(strings.TrimSpace(last))
+	if !ok || aerr != nil || berr != nil || a < 1024 || b > 65535 || b-a < 99 {
+		return fmt.Errorf("%q is not a range of at least 100 ports from 1024 to 65535: write it like 20000-31999", v)
+	}
+	s.Ports = PortRange{First: a, Last: b}
+	return nil
+}
+
+func setLevel(s *Settings, v string) error {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	level, ok := levels[strings.ToLower(v)]
+	if !ok {
+		return fmt.Errorf("%q is not a log level: write debug, info, warn or error", v)
+	}
+	s.LogLevel = level
+	return nil
+}
+
+func count(most int, at func(*Limits) *int) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := strconv.Atoi(strings.ReplaceAll(v, "_", ""))
+		if err != nil || n < 1 || n > most {
+			return fmt.Errorf("%q is not a number from 1 to %d", v, most)
+		}
+		*at(&s.Limits) = n
+		return nil
+	}
+}
+
+func duration(most time.Duration, at func(*Limits) *time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 || d > most {
+			return fmt.Errorf("%q is not a time above zero and up to %s: write a number with a unit, like 10s", v, most)
+		}
+		*at(&s.Limits) = d
+		return nil
+	}
+}
+
+// leastSize is the smallest size that makes sense: one head of a message.
+const leastSize = 1 << 10
+
+func size(most int64, at func(*Limits) *int64) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, ok := parseSize(v)
+		if !ok || n < leastSize || n > most {
+			return fmt.Errorf("%q is not a size from 1KiB to %dMiB: write a number with a unit, like 64KiB, 1MiB or 256MB", v, most>>20)
+		}
+		*at(&s.Limits) = n
+		return nil
+	}
+}
+
+func parseSize(v string) (int64, bool) {
+	digits := strings.TrimRight(v, "BKMGTikmgtb ")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 {
+		return 0, false
+	}
+	units := map[string]int64{
+		"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+		"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	}
+	unit, ok := units[strings.ToLower(strings.TrimSpace(v[len(digits):]))]
+	if !ok || n > (1<<62)/unit {
+		return 0, false
+	}
+	return n * unit, true
+}

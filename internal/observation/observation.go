@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package observation is the noun for everything that one mirrored request caused: the baseline's, the control's and
+// the candidate's exchange, and the outgoing calls of each; and for the envelope in which observations and the counts of
+// what was not observed travel from the data plane to the judgement.
+//
+// Values are immutable by convention once published.
+package observation
+
+import (
+	"time"
+
+	"microstax/internal/exchange"
+)
+
+// Side names who made an exchange.
+type Side string
+
+// The sides of an observation.
+const (
+	Baseline  Side = "baseline"
+	Control   Side = "control"
+	Candidate Side = "candidate"
+)
+
+// Effect is what an outgoing call of a shadow got.
+type Effect string
+
+// The effects.
+const (
+	Live        Effect = "live"        // the baseline's own call, really made
+	Replayed    Effect = "replayed"    // answered from the baseline's recorded call
+	Owned       Effect = "owned"       // went to the same side's own instance of a service that the overlay runs
+	ReadThrough Effect = "readThrough" // a safe call without a recording, really made
+	Passed      Effect = "passed"      // really made because the Blueprint says passthrough
+	Fenced      Effect = "fenced"      // a write without a recorded answer, kept from leaving
+	Blocked     Effect = "blocked"     // kept from leaving because the Blueprint says block
+)
+
+// Tier says how well a shadow's call matched the recorded call that answered it.
+type Tier string
+
+// The tiers, from best to none.
+const (
+	Exact   Tier = "exact"   // same operation and same canonical content
+	Near    Tier = "near"    // same operation, similarity at least 0.90: arguments changed a little
+	Repeat  Tier = "repeat"  // equal to a recorded call that was already used
+	Similar Tier = "similar" // same operation, similarity at least 0.50
+	None    Tier = "none"    // nothing comparable was recorded
+)
+
+// Call is one outgoing call made while a request was served.
+type Call struct {
+	Caller     string            `json:"caller"`     // service that called
+	Dependency string            `json:"dependency"` // service that was called
+	Exchange   exchange.Exchange `json:"exchange"`
+	Effect     Effect            `json:"effect"`
+	Tier       Tier              `json:"tier,omitempty"`    // shadows only
+	Matched    int               `json:"matched"`           // index of the baseline call that answered it, or -1
+	Write      bool              `json:"write,omitempty"`   // not a safe method
+	Tainted    bool              `json:"tainted,omitempty"` // the answer was made up or only similar: what follows from it is no finding
+}
+
+// Observation is everything one mirrored request caused.
+type Observation struct {
+	ID      string    `json:"id"`      // obs_…
+	Session string    `json:"session"` // ses_…, the shadow session
+	Service string    `json:"service"` // the service whose hop was mirrored
+	At      time.Time `json:"at"`      // when the baseline's request head was complete
+	TraceID string    `json:"traceId,omitempty"`
+	Unit    string    `json:"unit"`    // keyed token of the user's session: the statistical unit
+	OwnUnit bool      `json:"ownUnit"` // no session key was present: the request is its own unit
+	Lane    bool      `json:"lane"`    // control and candidate ran one request at a time: their calls are attributed exactly
+	// Alike says that candidate and control answered what the baseline answered, to the byte, and without a control that
+	// the baseline's answer is its last one to the same request. Then the exchanges hold method, path, status and times
+	// only, and Context stands for the request.
+	Alike       bool   `json:"alike,omitempty"`
+	Context     uint64 `json:"context,omitempty"` // hash of service, method, target and body; 0 where it is not known
+	CallsTraced bool   `json:"callsTraced"`       // the baseline's calls are attributed by trace id, exactly; else by window and likeness
+
+	Baseline  exchange.Exchange  `json:"baseline"`
+	Control   *exchange.Exchange `json:"control,omitempty"` // nil where no control runs
+	Candidate exchange.Exchange  `json:"candidate"`
+
+	BaselineCalls  []Call `json:"baselineCalls,omitempty"`
+	ControlCalls   []Call `json:"controlCalls,omitempty"`
+	CandidateCalls []Call `json:"candidateCalls,omitempty"`
+}
+
+// DropReason says why a request that could have been mirrored was not compared.
+type DropReason string
+
+// The reasons, as they are named in the report.
+const (
+	QueueFull    DropReason = "queueFull"    // the bounded ring had no place
+	BodyTooLarge DropReason = "bodyTooLarge" // the request body did not fit the capture budget, so it cannot be sent again
+	SampledOut   DropReason = "sampledOut"   // the user's session is outside the sample
+	Excluded     DropReason = "excluded"     // match or exclude left it out
+	TimedOut     DropReason = "timeout"      // it waited too long to be mirrored
+	ClientGone   DropReason = "clientGone"   // the user left before the baseline's answer was whole
+	NoBaseline   DropReason = "baselineError"
+	Upgraded     DropReason = "upgraded"     // the connection changed protocol
+	ControlError DropReason = "controlError" // the control twin could not be reached: no fair comparison
+	Stopped      DropReason = "stopped"      // shadowing was switched off while it waited
+	Crashed      DropReason = "crash"        // in flight when the server died
+)
+
+// Group counts requests of one kind that met one fate; the path is a sample, templates are learnt later.
+type Group struct {
+	Service string     `json:"service"`
+	Method  string     `json:"method"`
+	Path    string     `json:"path"`
+	Reason  DropReason `json:"reason"`
+	Count   int64      `json:"count"`
+}
+
+// Tally carries counts that have been added since the tally before it. Received counts every request that reached a
+// mirrored hop, whatever became of it; it is published no later than the observations it counts.
+type Tally struct {
+	Session  string    `json:"session"`
+	At       time.Time `json:"at"`
+	Received int64     `json:"received"`
+	Mirrored int64     `json:"mirrored"` // handed to the shadows
+	Dropped  []Group   `json:"dropped,omitempty"`
+}
+
+// Envelope is what travels: exactly one of the two is set.
+type Envelope struct {
+	Observation *Observation `json:"observation,omitempty"`
+	Tally       *Tally       `json:"tally,omitempty"`
+}
+
+// Session is the shadow session the envelope belongs to.
+func (e Envelope) Session() string {
+	if e.Observation != nil {
+		return e.Observation.Session
+	}
+	if e.Tally != nil {
+		return e.Tally.Session
+	}
+	return ""
+}
