@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"strconv"
+
+	"microstax/internal/blueprint"
+	"microstax/internal/engine/canon"
+	"microstax/internal/exchange"
+)
+
+// Options are how two exchanges are compared.
+type Options struct {
+	// Ignore are the rules that hold for the endpoint; the caller has left out those for others.
+	Ignore []blueprint.Ignore
+	// Limits bound the decoding of bodies; zero fields mean the defaults.
+	Limits canon.Limits
+}
+
+// Result is all that a comparison tells.
+type Result struct {
+	Differences []Difference
+	Masked      []int    // for each rule of Options.Ignore, how many differences it hid altogether; nil when none did
+	Marks       []string // why bodies were compared more coarsely than usual
+}
+
+// Exchanges is every difference between the baseline's exchange and another's, in a fixed order. There are at most
+// MaxDifferences of them, and one more that says so when there would be more.
+func Exchanges(base, other *exchange.Exchange, o Options) []Difference {
+	return Compare(base, other, o).Differences
+}
+
+// Compare is Exchanges with what the rules hid.
+func Compare(base, other *exchange.Exchange, o Options) Result {
+	if Equal(base, other) {
+		return Result{}
+	}
+	c := newCollector(o.Ignore)
+	var marks []string
+	if c.outcomes(base, other) && c.statuses(&base.Response, &other.Response) {
+		c.heads(base, other)
+		if base.Request.Method != "HEAD" {
+			marks = c.bodies(side{&base.Response.Body, base.Response.Headers}, side{&other.Response.Body, other.Response.Headers}, o.Limits)
+		}
+		c.trailers(base.Response.Trailers, other.Response.Trailers)
+	}
+	return Result{Differences: c.done(), Masked: c.hidden(), Marks: marks}
+}
+
+// Bodies compares two bodies alone, with the headers that describe them; of the headers only the media type is compared.
+func Bodies(base, other exchange.Body, baseHeaders, otherHeaders []exchange.Header, o Options) []Difference {
+	c := newCollector(o.Ignore)
+	a, b := groups(baseHeaders), groups(otherHeaders)
+	c.mediaType(find(a, "content-type"), find(b, "content-type"))
+	c.bodies(side{&base, baseHeaders}, side{&other, otherHeaders}, o.Limits)
+	return c.done()
+}
+
+// Queries compares two query strings, without their question marks, as forms: $.page, $.tag[*].
+func Queries(base, other string, o Options) []Difference {
+	if base == other {
+		return nil
+	}
+	c := newCollector(o.Ignore)
+	a, errA := canon.ParseForm([]byte(base), o.Limits)
+	b, errB := canon.ParseForm([]byte(other), o.Limits)
+	if errA != nil || errB != nil {
+		c.atBody(KindValue, UpTo(Tolerant), found{class: "other", was: []byte(base), is: []byte(other)})
+		return c.done()
+	}
+	c.trees(a, b)
+	c.layout(0, []byte(base), []byte(other))
+	return c.done()
+}
+
+// outcomes compares how the exchanges ended, and says whether both have an answer to compare.
+func (c *collector) outcomes(base, other *exchange.Exchange) bool {
+	a, b := ended(base), ended(other)
+	if a == b {
+		return a == exchange.OK
+	}
+	f := found{class: string(b), was: []byte(saying(base)), is: []byte(saying(other))}
+	levels := UpTo(Presence)
+	switch {
+	case b == exchange.OK:
+		f.class = "answered"
+	case a != exchange.OK:
+		levels = UpTo(Type) // neither answered, in different ways
+	}
+	c.plain(KindError, "answer", "answer", levels, f)
+	return false
+}
+
+func ended(e *exchange.Exchange) exchange.Outcome {
+	if e.Outcome == "" {
+		return exchange.OK
+	}
+	return e.Outcome
+}
+
+// saying is an exchange's end for people: its status, or how it failed.
+func saying(e *exchange.Exchange) string {
+	switch {
+	case ended(e) == exchange.OK:
+		return strconv.Itoa(e.Response.Status)
+	case e.Error != "":
+		return string(e.Outcome) + ": " + e.Error
+	}
+	return string(e.Outcome)
+}
+
+// statuses compares the status codes, and says whether the rest of the answers is worth comparing: an error's body and
+// a success's differ by nature, in every place.
+func (c *collector) statuses(a, b *exchange.Response) bool {
+	if a.Status == b.Status {
+		return true
+	}
+	levels, same := UpTo(Canonical), a.Status/100 == b.Status/100
+	if !same {
+		levels = UpTo(Type)
+	}
+	c.plain(KindStatus, "status", "status", levels,
+		found{class: "other", was: strconv.AppendInt(nil, int64(a.Status), 10), is: strconv.AppendInt(nil, int64(b.Status), 10)})
+	return same
+}

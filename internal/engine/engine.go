@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package engine composes the judgement: observations in, differences told from noise, findings and a verdict out. It is
+// pure: times come with the observations, nothing is read or written, and the same observations give the same report.
+//
+// Each observation is compared twice, candidate against baseline and control against baseline. Every place where either
+// differed is a hypothesis, "the candidate differs here no more than the control", with counters at every level of
+// strictness. What is counted is user sessions, not requests: one session has one say for each place.
+package engine
+
+import (
+	"time"
+
+	api "microstax/api/v1"
+	"microstax/internal/blueprint"
+	"microstax/internal/engine/noise"
+	"microstax/internal/engine/pairing"
+	"microstax/internal/engine/stats"
+	"microstax/internal/observation"
+)
+
+// Rules is the version of the rules of comparison; evidence gathered under other rules is not comparable.
+const Rules = "1"
+
+// Bounds of what an Analysis keeps in memory. What does not fit is counted, never silently lost.
+const (
+	maxSessions         = 50_000
+	maxVisits           = 256 // endpoints remembered for one session
+	maxMarks            = 512 // places remembered for one session
+	maxEndpoints        = 2_000
+	maxPlaces           = 16_384
+	maxPlacesAtEndpoint = 256
+	maxShown            = 100 // differences listed for one observation
+	maxCallRows         = 4_096
+)
+
+// Config is what an analysis is made with.
+type Config struct {
+	Services map[string]blueprint.Shadow // effective settings by service; may be empty
+	Control  bool                        // whether a control runs
+}
+
+// Analysis is the judgement of one shadow session as far as it has got. One goroutine owns it. Make it with New or
+// Restore.
+type Analysis struct {
+	cfg       Config
+	learners  map[string]*pairing.Learner // by service
+	endpoints []*endpoint
+	byName    map[endpointName]int
+	places    []*hypothesis
+	byPlace   map[place]int
+	users     *users
+	before    *baselines
+	gates     map[string]*gate
+	headers   map[headerName]*noise.Counts
+	calls     map[callName]*callCount
+	traffic   traffic
+	slots     int // given to hypotheses that looked promising
+	start     time.Time
+	end       time.Time
+}
+
+// endpointName identifies an endpoint; the name is "METHOD /template".
+type endpointName struct{ Service, Name string }
+
+// endpoint is what is counted for one endpoint.
+type endpoint struct {
+	Service   string         `json:"s"`
+	Name      string         `json:"e"`
+	Received  int64          `json:"r,omitempty"` // dropped ones
+	Compared  int64          `json:"c,omitempty"`
+	Different int64          `json:"d,omitempty"`
+	Clean     int64          `json:"cl,omitempty"` // compared before the user's session had gone its own way
+	Pairs     int64          `json:"p,omitempty"`  // of the baseline with its control, or with its own past
+	Visits    int64          `json:"v,omitempty"`  // user sessions
+	Places    int            `json:"n,omitempty"`
+	CallBase  int64          `json:"cb,omitempty"` // requests whose baseline calls are known exactly
+	CallPairs int64          `json:"cp,omitempty"` // requests with a control whose calls are known
+	Latency   latency        `json:"l"`
+	Contexts  stats.Distinct `json:"x"`
+	Slow      example        `json:"sl,omitzero"`
+	Slot      slot           `json:"la,omitzero"`  // of its latency
+	Into      int            `json:"in,omitempty"` // the endpoint that it became part of, plus 1
+	SlowAt    [2]time.Time   `json:"sa,omitzero"`  // first and last slow request
+}
+
+// Judged is what one observation came to.
+type Judged struct {
+	Endpoint    string
+	Identical   bool // the candidate's answer and calls are the baseline's
+	Differences []api.Difference
+	Findings    []string // stable ids of the hypotheses that this observation is evidence for
+	Keep        bool
+	Why         string // different | sample
+}
+
+// New starts an analysis.
+func New(cfg Config) *Analysis {
+	return &Analysis{
+		cfg: cfg, learners: map[string]*pairing.Learner{}, byName: map[endpointName]int{}, byPlace: map[place]int{},
+		users: newUsers(maxSessions), before: newBaselines(), gates: map[string]*gate{},
+		headers: map[headerName]*noise.Counts{}, calls: map[callName]*callCount{}, traffic: newTraffic(),
+	}
+}
+
+// endpoint finds or makes the endpoint that a request belongs to.
+func (a *Analysis) endpoint(service, method, target string) (int, *endpoint) {
+	l := a.learners[service]
+	if l == nil {
+		l = pairing.NewLearner()
+		a.learners[service] = l
+	}
+	name := endpointName{service, l.Endpoint(method, target)}
+	if renames := l.Renames(); renames != nil {
+		a.rename(service, renames)
+	}
+	i, known := a.byName[name]
+	if !known && len(a.endpoints) >= maxEndpoints {
+		name = endpointName{service, method + " …"}
+		i, known = a.byName[name]
+	}
+	if !known {
+		i = len(a.endpoints)
+		a.endpoints = append(a.endpoints, &endpoint{
+			Service: service, Name: name.Name, Contexts: stats.NewDistinct(sketchSize),
+		})
+		a.byName[name] = i
+	}
+	return i, a.endpoints[i]
+}
+
+// gate finds or makes the pooled counters of a service.
+func (a *Analysis) gate(service string) *gate {
+	g := a.gates[service]
+	if g == nil {
+		g = &gate{Differ: map[string]int64{}}
+		a.gates[service] = g
+	}
+	return g
+}
+
+// Tally adds counts of what reached the mirrored hops and what became of it. A tally comes no later than the
+// observations it counts.
+func (a *Analysis) Tally(t observation.Tally) {
+	a.traffic.Received += t.Received
+	a.traffic.Mirrored += t.Mirrored
+	a.seen(t.At)
+	for _, g := range t.Dropped {
+		a.traffic.Dropped[string(g.Reason)] += g.Count
+		_, ep := a.endpoint(g.Service, g.Method, g.Path)
+		ep.Received += g.Count
+	}
+}
+
+// Settle gives up on everything that is in flight, after a crash or a stop: nobody will compare it any more.
+func (a *Analysis) Settle(reason observation.DropReason) {
+	if n := a.traffic.inFlight(); n > 0 {
+		a.traffic.Dropped[string(reason)] += n
+	}
+}
+
+// seen widens the window.
+func (a *Analysis) seen(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if a.start.IsZero() || at.Before(a.start) {
+		a.start = at
+	}
+	if at.After(a.end) {
+		a.end = at
+	}
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"math"
+	"slices"
+
+	api "microstax/api/v1"
+	"microstax/internal/engine/diff"
+	"microstax/internal/engine/noise"
+	"microstax/internal/engine/stats"
+	"microstax/internal/engine/verdict"
+)
+
+// The chances of error: of intervals; of confirmed findings, which weighted e-BH rejects; and of suspected ones. The
+// latter two are stricter than they need be, so that an unchanged candidate is hardly ever suspected (measured, see
+// docs/adr/0003-weights.md).
+const (
+	alpha     = 0.05
+	certainty = 0.02
+	suspicion = 0.05
+	minUnits  = 2
+	maxE      = 1e300
+	maxNoise  = 1_000
+)
+
+// The statuses of a finding, and how sure it is.
+const (
+	open      = "open"
+	confirmed = "confirmed"
+	suspected = "suspected"
+)
+
+// Decision is what somebody said of a finding.
+type Decision struct {
+	Status string // accepted | ignored
+	Reason string
+}
+
+// Meta is what a report says of the session, and people's decisions by finding id.
+type Meta struct {
+	EnvironmentID string
+	BaselineID    string
+	SessionID     string
+	Lineage       api.ReportLineage
+	Decisions     map[string]Decision
+}
+
+// Report is what the evidence says so far. The same evidence always gives the same report. A finding's example names the
+// observation and the place; the messages are filled in by who keeps them.
+func (a *Analysis) Report(m Meta) api.Report {
+	tests := a.test()
+	found := a.findings(tests, m.Decisions)
+	r := api.Report{
+		EnvironmentID: m.EnvironmentID, BaselineID: m.BaselineID, SessionID: m.SessionID, Lineage: m.Lineage,
+		Window: api.Window{Start: a.start, End: a.end}, Traffic: a.trafficReport(), Rules: Rules,
+		Findings: make([]api.Finding, 0, len(found)), Noise: a.noiseReport(), Calls: a.callReport(),
+		Latency: a.latencyReport(func(i int) bool { return tests.slow[i].confirmed && a.calibrated(a.endpoints[i].Service) }),
+	}
+	e := verdict.Evidence{Calibrated: a.cfg.Control, FalseShare: certainty, Traffic: r.Traffic}
+	for _, f := range found {
+		r.Findings = append(r.Findings, f.Finding)
+		e.Findings = append(e.Findings, verdict.Finding{
+			ID: f.ID, Severity: f.Severity, Summary: f.sentence(), Count: f.Count, Compared: f.Compared, Interval: f.Interval, Control: f.twin,
+			LogE: f.logE, Confirmed: f.Confidence == confirmed, Open: f.Status == open,
+		})
+	}
+	e.Services, e.Unfaithful = a.services(m.Decisions), a.unfaithful()
+	for _, s := range e.Services {
+		e.Calibrated = e.Calibrated && a.calibrated(s.Name)
+	}
+	r.Verdict = verdict.Decide(e)
+	return r
+}
+
+// What makes an endpoint unfaithful: so many pairs, of which so many have another class of status.
+const (
+	minFaithPairs = 20
+	maxFaithless  = 0.9
+)
+
+// unfaithful are the endpoints at which the control nearly always fails to do what the baseline did.
+func (a *Analysis) unfaithful() []string {
+	differ := map[int]int64{}
+	for _, h := range a.places {
+		if h.Into == 0 && (h.Kind == diff.KindStatus || h.Kind == diff.KindError) {
+			differ[h.Endpoint] += h.Noise.Differ[diff.Type]
+		}
+	}
+	var out []string
+	for i, n := range differ {
+		ep := a.endpoints[i]
+		if ep.Into == 0 && a.calibrated(ep.Service) && ep.Pairs >= minFaithPairs && float64(n) >= maxFaithless*float64(ep.Pairs) {
+			out = append(out, ep.Service+" "+ep.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// services pools the evidence by service, without what somebody accepted.
+func (a *Analysis) services(decisions map[string]Decision) []verdict.Service {
+	excused := func(i int) bool {
+		if i < 0 || i >= len(a.places) {
+			return false
+		}
+		for range len(a.places) {
+			if a.places[i].Into == 0 {
+				break
+			}
+			i = a.places[i].Into - 1
+		}
+		_, decided := a.decision(a.places[i], decisions)
+		return decided
+	}
+	var out []verdict.Service
+	byName := map[string]int{}
+	for _, ep := range a.endpoints {
+		if ep.Compared == 0 {
+			continue
+		}
+		i, known := byName[ep.Service]
+		if !known {
+			i = len(out)
+			byName[ep.Service] = i
+			g := a.gate(ep.Service)
+			out = append(out, verdict.Service{Name: ep.Service, Gate: a.gateOf(ep.Service), Visits: g.tri(excused), Units: g.Units})
+		}
+		out[i].Compared += ep.Compared
+		if _, accepted := decisions[a.slowID(ep)]; !accepted {
+			out[i].Latency = out[i].Latency.Add(ep.Latency.Slower)
+		}
+	}
+	return out
+}
+
+// decision is what somebody said of a hypothesis, by its own id or that of the finding it is merged into.
+func (a *Analysis) decision(h *hypothesis, decisions map[string]Decision) (Decision, bool) {
+	if len(decisions) == 0 {
+		return Decision{}, false
+	}
+	if d, ok := decisions[h.id]; ok {
+		return d, true
+	}
+	d, ok := decisions[a.aliasID(h, h.class())]
+	return d, ok
+}
+
+// tested is the outcome for one hypothesis.
+type tested struct {
+	logE      float64
+	units     int64
+	confirmed bool
+	suspected bool
+}
+
+// outcomes are those of all hypotheses: behaviour by place, latency by endpoint.
+type outcomes struct{ places, slow []tested }
+
+// test runs e-BH over all hypotheses there are.
+func (a *Analysis) test() outcomes {
+	out := outcomes{places: make([]tested, len(a.places)), slow: make([]tested, len(a.endpoints))}
+	var all []*tested
+	var scores, weights []float64
+	add := func(t *tested, s slot, logE float64, units int64) {
+		t.logE, t.confirmed, t.units = logE, s.Latched, units
+		score, weight := s.score(logE)
+		all, scores, weights = append(all, t), append(scores, score), append(weights, weight)
+	}
+	for i, h := range a.places {
+		if h.Slot.Rank > 0 && h.Into == 0 {
+			add(&out.places[i], h.Slot, h.logE(a.endpoints[h.Endpoint].Visits), h.units())
+		}
+	}
+	for i, ep := range a.endpoints {
+		if ep.Slot.Rank > 0 {
+			add(&out.slow[i], ep.Slot, ep.slowLogE(), ep.Visits)
+		}
+	}
+	sure, maybe := stats.EBH(scores, weights, certainty), stats.EBH(scores, weights, suspicion)
+	for i, t := range all {
+		t.confirmed = t.confirmed || sure[i] && t.units >= minUnits
+		t.suspected = maybe[i]
+	}
+	a.suspect(out.places)
+	a.suspectLonely(out.places)
+	return out
+}
+
+// systematic is how many requests in a row, all there were, have to differ in the same place for that to be worth saying
+// although too few user sessions have been there to prove anything.
+const systematic = 5
+
+// suspectLonely adds what differs in every single request of an endpoint, and never in the control, where all requests
+// belong to fewer user sessions than proof needs: one account's traffic can show a change, and not exclude an accident.
+func (a *Analysis) suspectLonely(places []tested) {
+	for i, h := range a.places {
+		ep := a.endpoints[h.Endpoint]
+		if places[i].confirmed || h.Into != 0 || ep.Visits >= minUnits || ep.Clean < systematic {
+			continue
+		}
+		strictest, _ := h.significant(ep.Visits)
+		if l := h.Levels[strictest]; l.Only == ep.Clean && l.Twin == 0 {
+			places[i].suspected, places[i].logE, places[i].units = true, h.logE(ep.Visits), h.units()
+		}
+	}
+}
+
+// suspect widens the suspicion in services that as a whole differ more than allowed: that something changed is certain
+// there, and the question is only what.
+func (a *Analysis) suspect(places []tested) {
+	differs := map[string]bool{}
+	for service, g := range a.gates {
+		e := g.tri(func(int) bool { return false }).LogUp(a.rate(service), stats.ForFindings())
+		differs[service] = e >= -math.Log(certainty)
+	}
+	for i, h := range a.places {
+		if t := &places[i]; h.Slot.Rank > 0 && h.Into == 0 && differs[a.endpoints[h.Endpoint].Service] {
+			t.suspected = t.suspected || t.logE >= math.Log(enough)
+		}
+	}
+}
+
+// noiseReport lists the places that vary without the change.
+func (a *Analysis) noiseReport() []api.Noise {
+	byPlace := map[noise.Place]*noise.Counts{}
+	pairs := map[noise.Place]int64{}
+	for _, h := range a.places {
+		if len(h.Noise.Models) == 0 || h.Into != 0 || isCall(h.Kind) {
+			continue
+		}
+		ep := a.endpoints[h.Endpoint]
+		p := noise.Place{Service: ep.Service, Endpoint: ep.Name, Path: h.Path}
+		if byPlace[p] == nil {
+			byPlace[p] = &noise.Counts{}
+		}
+		byPlace[p].Merge(h.Noise)
+		pairs[p] = ep.Pairs
+	}
+	rows := []api.Noise{}
+	for p, c := range byPlace {
+		from := noise.FromHistory
+		if a.calibrated(p.Service) {
+			from = noise.FromControl
+		}
+		if row, ok := noise.Row(p, *c, pairs[p], from); ok {
+			rows = append(rows, row)
+		}
+	}
+	noise.Sort(rows)
+	return rows[:min(len(rows), maxNoise)]
+}
+
+func expo(logE float64) float64 { return math.Min(math.Exp(logE), maxE) }

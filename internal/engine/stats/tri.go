@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package stats holds the statistics of the judgement: betting e-processes whose value is a function of a few counters,
+// intervals that stay right however often somebody looks, weighted e-BH for many findings, and mergeable sketches for
+// latencies and distinct counts.
+//
+// Everything is additive or a pure function of what is additive, so that evidence merges in any order and is
+// recomputed from the store. E-values are handled as natural logarithms, so that none overflows.
+package stats
+
+import "math"
+
+// bets is how many constant bets the mixture has.
+const bets = 11
+
+// Weights distributes the stake over the bets; they sum to 1.
+type Weights [bets]float64
+
+// fractions are the bets, as fractions of the largest that cannot go bankrupt.
+func fractions() [bets]float64 {
+	return [bets]float64{1. / 256, 1. / 128, 1. / 64, 1. / 32, 1. / 16, 1. / 8, .25, .5, .75, .9, .99}
+}
+
+// ForFindings spreads the stake evenly: the size of an effect is not known beforehand.
+func ForFindings() Weights {
+	var w Weights
+	for i := range w {
+		w[i] = 1. / bets
+	}
+	return w
+}
+
+// ForPromotion leans to the largest bets: what is hoped for is no difference at all.
+func ForPromotion() Weights {
+	return Weights{.02, .02, .03, .04, .05, .06, .08, .10, .10, .10, .40}
+}
+
+// Tri counts the outcomes of a paired comparison X = candidate − control: +1, 0 and −1. Merging is adding.
+type Tri struct {
+	Pos  int64 `json:"p,omitempty"`
+	Zero int64 `json:"z,omitempty"`
+	Neg  int64 `json:"n,omitempty"`
+}
+
+// Add is the evidence of both.
+func (t Tri) Add(o Tri) Tri { return Tri{t.Pos + o.Pos, t.Zero + o.Zero, t.Neg + o.Neg} }
+
+// N is how many pairs there are.
+func (t Tri) N() int64 { return t.Pos + t.Zero + t.Neg }
+
+// Mean is the observed mean of X, and 0 without pairs.
+func (t Tri) Mean() float64 {
+	if t.N() == 0 {
+		return 0
+	}
+	return float64(t.Pos-t.Neg) / float64(t.N())
+}
+
+// LogUp is the log e-value against "E[X | past] ≤ m", for −1 < m < 1. It falls as m grows.
+func (t Tri) LogUp(m float64, w Weights) float64 {
+	var xs [bets]float64
+	for j, f := range fractions() {
+		l := f / (1 + m)
+		xs[j] = math.Log(w[j]) + times(t.Pos, math.Log1p(l*(1-m))) + times(t.Zero, math.Log1p(-l*m)) +
+			times(t.Neg, math.Log1p(-l*(1+m)))
+	}
+	return logSum(xs[:])
+}
+
+// LogDown is the log e-value against "E[X | past] ≥ eps", for −1 < eps < 1. It grows with eps.
+func (t Tri) LogDown(eps float64, w Weights) float64 {
+	return Tri{Pos: t.Neg, Zero: t.Zero, Neg: t.Pos}.LogUp(-eps, w)
+}
+
+// times is n·x with 0·(−∞) = 0.
+func times(n int64, x float64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(n) * x
+}
+
+// logSum is log Σ exp(xs), without overflow.
+func logSum(xs []float64) float64 {
+	best := math.Inf(-1)
+	for _, x := range xs {
+		best = math.Max(best, x)
+	}
+	if math.IsInf(best, 0) {
+		return best
+	}
+	s := 0.0
+	for _, x := range xs {
+		s += math.Exp(x - best)
+	}
+	return best + math.Log(s)
+}
+
+// LogMean is the log of the mean of two e-values given by their logs; a mean of e-processes is an e-process.
+func LogMean(a, b float64) float64 { return logSum([]float64{a, b}) - math.Ln2 }
+
+// LogMix is the log of Σ w·exp(logs): a weighted mean of e-values where the weights sum to 1.
+func LogMix(logs, w []float64) float64 {
+	xs := make([]float64, len(logs))
+	for i := range logs {
+		xs[i] = math.Log(w[i]) + logs[i]
+	}
+	return logSum(xs)
+}

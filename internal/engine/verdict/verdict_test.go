@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verdict_test
+
+import (
+	"strings"
+	"testing"
+
+	api "microstax/api/v1"
+	"microstax/internal/blueprint"
+	"microstax/internal/engine/stats"
+	"microstax/internal/engine/verdict"
+)
+
+func good() verdict.Evidence {
+	return verdict.Evidence{
+		Calibrated: true,
+		Traffic:    api.Traffic{Received: 5000, Compared: 5000, Dropped: map[string]int64{}},
+		Services: []verdict.Service{{
+			Name: "orders", Visits: stats.Tri{Zero: 5000}, Latency: stats.Tri{Pos: 200, Neg: 4800}, Compared: 5000, Units: 40,
+		}},
+	}
+}
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	confirmed := verdict.Finding{ID: "fnd_1", Severity: "breaking", Summary: "tax is missing in GET /cart", Count: 31,
+		Compared: 31, LogE: 21.5, Confirmed: true, Open: true}
+	for _, c := range []struct {
+		name string
+		edit func(*verdict.Evidence)
+		want string
+		says string
+	}{
+		{"clean evidence promotes", func(*verdict.Evidence) {}, "promote", "at most 5 %"},
+		{"nothing received is insufficient", func(e *verdict.Evidence) { *e = verdict.Evidence{Calibrated: true} }, "insufficient", "gateway"},
+		{"few requests are insufficient", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Compared = 100, 100
+			e.Services[0].Compared, e.Services[0].Visits = 100, stats.Tri{Zero: 100}
+		}, "insufficient", "About 3,541 more requests"},
+		{"a confirmed finding holds", func(e *verdict.Evidence) { e.Findings = []verdict.Finding{confirmed} }, "hold", "31 of 31"},
+		{"an accepted finding does not", func(e *verdict.Evidence) {
+			f := confirmed
+			f.Open = false
+			e.Findings = []verdict.Finding{f}
+		}, "promote", ""},
+		{"a suspected finding does not", func(e *verdict.Evidence) {
+			f := confirmed
+			f.Confirmed = false
+			e.Findings = []verdict.Finding{f}
+		}, "promote", ""},
+		{"an info finding does not", func(e *verdict.Evidence) {
+			f := confirmed
+			f.Severity = "info"
+			e.Findings = []verdict.Finding{f}
+		}, "promote", ""},
+		{"differences above the limit hold without a finding", func(e *verdict.Evidence) {
+			e.Services[0].Visits = stats.Tri{Zero: 4900, Pos: 100}
+		}, "hold", "no single finding"},
+		{"no control is never promoted", func(e *verdict.Evidence) { e.Calibrated = false }, "insufficient", "uncalibrated: no control"},
+		{"nor held for a suspicion", func(e *verdict.Evidence) {
+			f := confirmed
+			f.Confirmed = false
+			e.Calibrated, e.Findings, e.Services[0].Visits = false, []verdict.Finding{f}, stats.Tri{Pos: 5000}
+		}, "insufficient", "uncalibrated"},
+		{"losses hold", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["queueFull"] = 5400, 400
+		}, "hold", "lost"},
+		{"sampling is no loss", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["sampledOut"] = 50_000, 45_000
+		}, "promote", ""},
+		{"an unhealthy control holds", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["controlError"] = 5400, 400
+		}, "hold", "control did not answer"},
+		{"wrong sums hold", func(e *verdict.Evidence) { e.Traffic.Received = 4999 }, "hold", "do not add up"},
+		{"one session is insufficient", func(e *verdict.Evidence) { e.Services[0].Units = 1 }, "insufficient", "one user session"},
+		{"slowness is not promoted", func(e *verdict.Evidence) { e.Services[0].Latency = stats.Tri{Pos: 2600, Neg: 2400} }, "insufficient", "latency"},
+		{"a low rate that cannot pass says so", func(e *verdict.Evidence) {
+			e.Services[0].Visits = stats.Tri{Zero: 4993, Pos: 7}
+		}, "insufficient", "will not pass"},
+		{"a stricter confidence needs more", func(e *verdict.Evidence) {
+			e.Services[0].Gate = blueprint.Gate{Confidence: .99}
+		}, "insufficient", "function"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := good()
+			c.edit(&e)
+			v := verdict.Decide(e)
+			if v.Decision != c.want || !strings.Contains(strings.Join(v.Reasons, "\n"), c.says) {
+				t.Errorf("got %s, want %s saying %q: %q", v.Decision, c.want, c.says, v.Reasons)
+			}
+			if len(v.Reasons) == 0 {
+				t.Error("no reason given")
+			}
+		})
+	}
+}
