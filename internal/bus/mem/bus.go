@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mem is the bus inside one process: a bounded queue in memory. What waits in it is lost when the process dies,
+// which invariant 7 of the architecture allows.
+//
+// The order is that of publishing, over all sessions. Run delivers on its caller's goroutine; the bus starts none.
+package mem
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"microstax/internal/bus"
+	"microstax/internal/fault"
+	"microstax/internal/observation"
+)
+
+// DefaultCapacity is how many envelopes wait where Options leave it open: a second of a thousand a second. What they may
+// hold in all is bounded by the byte budget under which the data plane captures bodies.
+const DefaultCapacity = 1024
+
+// Options of a bus.
+type Options struct {
+	Capacity int          // envelopes that may wait; 0 for DefaultCapacity
+	Logger   *slog.Logger // gets the handler's errors; nil discards them
+}
+
+// Bus is a bus.Bus in memory.
+type Bus struct {
+	log    *slog.Logger
+	slots  chan struct{} // one token for each envelope that waits: full when the queue is
+	wake   chan struct{} // of capacity 1: something was queued since Run looked
+	closed chan struct{}
+
+	mu      sync.Mutex
+	queue   []observation.Envelope // guarded by mu
+	shut    bool                   // guarded by mu; closed is closed
+	running bool                   // guarded by mu
+}
+
+var _ bus.Bus = (*Bus)(nil)
+
+// New makes a bus.
+func New(o Options) *Bus {
+	if o.Capacity <= 0 {
+		o.Capacity = DefaultCapacity
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Bus{
+		log:    o.Logger,
+		slots:  make(chan struct{}, o.Capacity),
+		wake:   make(chan struct{}, 1),
+		closed: make(chan struct{}),
+	}
+}
+
+// Publish implements bus.Bus.
+func (b *Bus) Publish(ctx context.Context, e observation.Envelope) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-b.closed:
+		return bus.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	case b.slots <- struct{}{}:
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.shut { // Close came between: what is accepted after it would never be delivered
+		<-b.slots
+		return bus.ErrClosed
+	}
+	b.queue = append(b.queue, e)
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Run implements bus.Bus. It returns nil when ctx has ended or the bus is closed, and what had been published by then
+// is delivered. The context that h gets has ctx's values but never ends, so that h can store what it is given.
+func (b *Bus) Run(ctx context.Context, h bus.Handler) error {
+	if !b.begin() {
+		return fault.E("run bus", fault.Conflict, errors.New("it runs already"))
+	}
+	defer b.end()
+	hctx := context.WithoutCancel(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			b.deliver(hctx, h, b.Depth())
+			return nil
+		case <-b.closed:
+			b.deliver(hctx, h, b.Depth())
+			return nil
+		case <-b.wake:
+			// In small steps, so that a publisher that never pauses cannot keep Run from seeing the end of ctx.
+			b.deliver(hctx, h, 1)
+			b.rewake()
+		}
+	}
+}
+
+func (b *Bus) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running {
+		return false
+	}
+	b.running = true
+	return true
+}
+
+// end leaves a wake-up for the Run after this one.
+func (b *Bus) end() {
+	b.mu.Lock()
+	b.running = false
+	b.mu.Unlock()
+	b.rewake()
+}
+
+func (b *Bus) rewake() {
+	if b.Depth() == 0 {
+		return
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (b *Bus) deliver(ctx context.Context, h bus.Handler, n int) {
+	for range n {
+		e, ok := b.next()
+		if !ok {
+			return
+		}
+		if err := h(ctx, e); err != nil {
+			b.log.ErrorContext(ctx, "observation was not handled", "session", e.Session(), "error", err)
+		}
+	}
+}
+
+func (b *Bus) next() (observation.Envelope, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) == 0 {
+		return observation.Envelope{}, false
+	}
+	e := b.queue[0]
+	b.queue[0] = observation.Envelope{} // let go of it
+	if b.queue = b.queue[1:]; len(b.queue) == 0 {
+		b.queue = nil
+	}
+	<-b.slots
+	return e, true
+}
+
+// Depth implements bus.Bus. What the handler works at no longer waits.
+func (b *Bus) Depth() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue)
+}
+
+// Close implements bus.Bus. Closing twice is harmless.
+func (b *Bus) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.shut {
+		b.shut = true
+		close(b.closed)
+	}
+	return nil
+}
