@@ -9,6 +9,7 @@
 package effects
 
 import (
+	"sort"
 	"sync"
 	"time"
 
@@ -56,9 +57,8 @@ func (b *Book) Add(r Record) {
 	for drop < len(b.records) && b.records[drop].Exchange.End().Before(horizon) {
 		drop++
 	}
-	if drop > 0 {
-		b.records = append(b.records[:0:0], b.records[drop:]...)
-	}
+	clear(b.records[:drop])
+	b.records = b.records[drop:]
 }
 
 // Script collects what a mirrored request can be answered from: the calls of its trace, and those without any trace that
@@ -68,12 +68,9 @@ func (b *Book) Script(traceID string, start, end time.Time) *Script {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &Script{Exact: true}
-	for _, r := range b.records {
-		at := r.Exchange.Start
-		if at.Before(start) {
-			continue
-		}
-		if at.After(end) {
+	first := sort.Search(len(b.records), func(i int) bool { return !b.records[i].Exchange.Start.Before(start) })
+	for _, r := range b.records[first:] {
+		if r.Exchange.Start.After(end) {
 			break
 		}
 		switch r.TraceID {

@@ -163,6 +163,10 @@ type Called struct {
 // Record takes a call that the baseline made, and owns its capture. It never waits; a call without a place is lost, and
 // counted.
 func (r *Runner) Record(c Called) {
+	if r.closed.Load() {
+		c.Capture.Release()
+		return
+	}
 	select {
 	case r.calls <- c:
 	default:
@@ -240,6 +244,10 @@ func (r *Runner) record(quit <-chan struct{}) {
 			})
 			c.Capture.Release()
 		case <-quit:
+			for len(r.calls) > 0 { // nobody asks for them any more; their bytes are wanted back
+				c := <-r.calls
+				c.Capture.Release()
+			}
 			return
 		}
 	}
