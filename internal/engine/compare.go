@@ -53,6 +53,13 @@ func (a *Analysis) compare(o *observation.Observation, ep *endpoint) comparison 
 			c.control = differences(&o.Baseline, past, opts)
 		}
 	}
+	if o.Control != nil && o.Baseline.Outcome == exchange.OK &&
+		(o.Candidate.Outcome != exchange.OK || o.Control.Outcome != exchange.OK) {
+		// Where one side gave no answer the other's says nothing but that it gave one: all else is left out on both.
+		c.candidate, c.control = failures(c.candidate), failures(c.control)
+		c.places = c.merge()
+		return c
+	}
 	if len(o.BaselineCalls)+len(o.CandidateCalls)+len(o.ControlCalls) > 0 {
 		c.flags = calls.Compare(o.BaselineCalls, o.CallsTraced, o.ControlCalls, o.CandidateCalls, o.Control != nil)
 	}
@@ -65,6 +72,11 @@ func differences(base, other *exchange.Exchange, opts diff.Options) []diff.Diffe
 		return nil
 	}
 	return withoutConsequences(diff.Exchanges(base, other, opts))
+}
+
+// failures are the differences that say that no answer came.
+func failures(ds []diff.Difference) []diff.Difference {
+	return slices.DeleteFunc(ds, func(d diff.Difference) bool { return d.Kind != diff.KindError })
 }
 
 func tainted(cs []observation.Call) bool {

@@ -402,3 +402,43 @@ func TestShadowsWithoutTheBaselinesStateAreNoEvidence(t *testing.T) {
 		t.Errorf("got %+v", v)
 	}
 }
+
+func TestFailuresOfBothSidesWeighTheSame(t *testing.T) {
+	t.Parallel()
+	timeout := reply{outcome: exchange.Timeout, took: time.Second}
+	noisy := func(i int) reply { return ok(fmt.Sprintf(`{"at":%d,"n":1}`, 1795385501+i)) }
+	see := func(w *world, i int, control, candidate reply) *observation.Observation {
+		return w.see(fmt.Sprint("user", i), "GET", "/list", noisy(3*i), control, candidate)
+	}
+	t.Run("rare on both", func(t *testing.T) {
+		t.Parallel()
+		w, a := newWorld(), engine.New(engine.Config{Control: true})
+		for i := range 3000 {
+			control, candidate := noisy(3*i+1), noisy(3*i+2)
+			switch i % 60 {
+			case 7:
+				control = timeout
+			case 31:
+				candidate = timeout
+			}
+			feed(a, see(w, i, control, candidate))
+		}
+		if r := a.Report(engine.Meta{}); len(r.Findings) != 0 || r.Verdict.Decision == "hold" {
+			t.Errorf("got %v, %+v", names(r), r.Verdict)
+		}
+	})
+	t.Run("often on the control", func(t *testing.T) {
+		t.Parallel()
+		w, a := newWorld(), engine.New(engine.Config{Control: true})
+		for i := range 600 {
+			control := noisy(3*i + 1)
+			if i%5 == 0 {
+				control = timeout
+			}
+			feed(a, see(w, i, control, noisy(3*i+2)))
+		}
+		if r := a.Report(engine.Meta{}); len(r.Findings) != 0 || r.Verdict.Decision != "hold" || !strings.Contains(r.Verdict.Reasons[0], "control did not answer 120") {
+			t.Errorf("got %v, %+v", names(r), r.Verdict)
+		}
+	})
+}

@@ -66,7 +66,7 @@ func (a *Analysis) Report(m Meta) api.Report {
 			LogE: f.logE, Confirmed: f.Confidence == confirmed, Open: f.Status == open,
 		})
 	}
-	e.Services, e.Unfaithful = a.services(m.Decisions), a.unfaithful()
+	e.Services, e.Unfaithful, e.ControlFailed = a.services(m.Decisions), a.unfaithful(), a.controlFailed()
 	for _, s := range e.Services {
 		e.Calibrated = e.Calibrated && a.calibrated(s.Name)
 	}
@@ -97,6 +97,17 @@ func (a *Analysis) unfaithful() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// controlFailed is how often the control gave no answer where the baseline did.
+func (a *Analysis) controlFailed() int64 {
+	n := int64(0)
+	for _, h := range a.places {
+		if h.Into == 0 && h.Kind == diff.KindError && a.calibrated(a.endpoints[h.Endpoint].Service) {
+			n += h.Noise.Differ[diff.Type]
+		}
+	}
+	return n
 }
 
 // services pools the evidence by service, without what somebody accepted.

@@ -46,12 +46,7 @@ func (r *Runner) perform(ctx context.Context, w *worker, t *task) {
 		r.drop(j, observation.Stopped)
 	case scene.muddled():
 		r.drop(j, Unattributed)
-	case control != nil && control.Outcome == exchange.Timeout:
-		r.drop(j, observation.TimedOut)
-	case control != nil && control.Outcome != exchange.OK:
-		// Without its control a candidate would be judged against the weather.
-		r.drop(j, observation.ControlError)
-	default:
+	default: // also when a side failed: to leave out the control's failures alone would tilt the comparison
 		r.out <- r.observe(j, scene, control, candidate)
 	}
 }

@@ -76,6 +76,8 @@ type Evidence struct {
 	// Unfaithful are endpoints at which the control itself nearly always answers with another class of status than the
 	// baseline: what the shadows do there says nothing of the candidate.
 	Unfaithful []string
+	// ControlFailed is how many of the compared requests got no answer from the control.
+	ControlFailed int64
 }
 
 // Effective fills in the defaults of a gate.
@@ -172,8 +174,8 @@ func integrity(e Evidence) []string {
 			"concurrency, or raise maxBody.", numeral.Count(lost), numeral.Count(eligible), numeral.Percent(ratio(lost, eligible)), numeral.Percent(maxLoss),
 			numeral.Count(t.Dropped["queueFull"]), numeral.Count(t.Dropped["timeout"]), numeral.Count(t.Dropped["bodyTooLarge"])))
 	}
-	failed := t.Dropped["controlError"]
-	if tried := t.Compared + failed; failed >= fewLost && float64(failed) > maxControlError*float64(tried) {
+	failed := t.Dropped["controlError"] + e.ControlFailed
+	if tried := t.Compared + t.Dropped["controlError"]; failed >= fewLost && float64(failed) > maxControlError*float64(tried) {
 		out = append(out, fmt.Sprintf("Evidence cannot be trusted: the control did not answer %s of %s requests (%s), limit "+
 			"%s. See its log: microstax env logs ENV.", numeral.Count(failed), numeral.Count(tried), numeral.Percent(ratio(failed, tried)),
 			numeral.Percent(maxControlError)))
