@@ -89,7 +89,9 @@ func newPlane(pub mirror.Publisher, key []byte, log *slog.Logger, limits config.
 		},
 		Limits: proxy.Limits{
 			CaptureBudget: limits.CaptureBudget, RingSize: limits.Ring, MaxConns: limits.Connections,
-			DrainTimeout: limits.DrainTimeout,
+			DrainTimeout: limits.DrainTimeout, MaxHead: int(limits.MaxHead), HeadTimeout: limits.HeadTimeout,
+			IdleTimeout: limits.IdleTimeout, BodyTimeout: limits.BodyTimeout, DialTimeout: limits.DialTimeout,
+			AnswerTimeout: limits.AnswerTimeout,
 		},
 	})
 }

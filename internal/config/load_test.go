@@ -71,6 +71,8 @@ func TestDefaults(t *testing.T) {
 		Limits: config.Limits{
 			Ring: 8192, CaptureBudget: 256 << 20, MaxBody: 1 << 20, Bus: 1024, Connections: 20000, Environments: 500, Instances: 200,
 			KeptPerFinding: 20, KeptPerEndpoint: 3, KeptPerSession: 10000, DrainTimeout: 10 * time.Second,
+			MaxHead: 64 << 10, HeadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 2 * time.Minute,
+			DialTimeout: 10 * time.Second,
 		},
 	}
 	if d := cmp.Diff(want, mustLoad(t, source{env: with(nil)})); d != "" {
@@ -107,6 +109,8 @@ func TestValues(t *testing.T) {
 		{"listen follows an IPv6 URL", source{env: with(map[string]string{"MICROSTAX_API_URL": "http://[::1]:4000"})}, listen, "[::1]:4000"},
 		{"a remote URL has no listen", source{env: with(map[string]string{"MICROSTAX_API_URL": "https://m.example"})}, listen, ""},
 		{"sizes in MB", source{env: with(nil), file: "limits: {maxBody: 2 MB}"}, func(s config.Settings) any { return s.Limits.MaxBody }, int64(2_000_000)},
+		{"no limit", source{env: with(nil), file: "limits: {answerTimeout: off}"}, func(s config.Settings) any { return s.Limits.AnswerTimeout }, time.Duration(0)},
+		{"a limit", source{env: with(map[string]string{"MICROSTAX_LIMIT_ANSWER_TIMEOUT": "90s"})}, func(s config.Settings) any { return s.Limits.AnswerTimeout }, 90 * time.Second},
 		{"sizes in bytes", source{env: with(nil), file: "limits: {maxBody: 4096}"}, func(s config.Settings) any { return s.Limits.MaxBody }, int64(4096)},
 		{"ports", source{env: with(nil), file: "ports: 40000-40999"}, func(s config.Settings) any { return s.Ports }, config.PortRange{First: 40000, Last: 40999}},
 		{"a file of comments", source{env: with(nil), file: "# nothing\nlimits:\n  # ring: 1\n"}, func(s config.Settings) any { return s.Limits.Ring }, 8192},

@@ -42,6 +42,12 @@ type Limits struct {
 	KeptPerEndpoint int           // ordinary observations kept for each endpoint
 	KeptPerSession  int           // observations kept for each shadow session in all
 	DrainTimeout    time.Duration // for what is under way when the server stops
+	MaxHead         int64         // bytes of a request's head
+	HeadTimeout     time.Duration // from a head's first byte to its last, and for the handshake of TLS
+	IdleTimeout     time.Duration // of a client's connection between requests
+	BodyTimeout     time.Duration // between two reads of a request's body
+	DialTimeout     time.Duration // until a service has taken a connection
+	AnswerTimeout   time.Duration // from a whole request to the head of its answer; 0: as long as the service takes
 }
 
 // Secret is a text that prints as [redacted].

@@ -41,6 +41,12 @@ func Table() []Setting {
 		{"limits.keptPerEndpoint", "MICROSTAX_LIMIT_KEPT_PER_ENDPOINT", "3", count(1<<16, func(l *Limits) *int { return &l.KeptPerEndpoint })},
 		{"limits.keptPerSession", "MICROSTAX_LIMIT_KEPT_PER_SESSION", "10000", count(1<<24, func(l *Limits) *int { return &l.KeptPerSession })},
 		{"limits.drainTimeout", "MICROSTAX_LIMIT_DRAIN_TIMEOUT", "10s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.DrainTimeout })},
+		{"limits.maxHead", "MICROSTAX_LIMIT_MAX_HEAD", "64KiB", size(16<<20, func(l *Limits) *int64 { return &l.MaxHead })},
+		{"limits.headTimeout", "MICROSTAX_LIMIT_HEAD_TIMEOUT", "30s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.HeadTimeout })},
+		{"limits.idleTimeout", "MICROSTAX_LIMIT_IDLE_TIMEOUT", "2m", duration(24*time.Hour, func(l *Limits) *time.Duration { return &l.IdleTimeout })},
+		{"limits.bodyTimeout", "MICROSTAX_LIMIT_BODY_TIMEOUT", "2m", duration(24*time.Hour, func(l *Limits) *time.Duration { return &l.BodyTimeout })},
+		{"limits.dialTimeout", "MICROSTAX_LIMIT_DIAL_TIMEOUT", "10s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.DialTimeout })},
+		{"limits.answerTimeout", "MICROSTAX_LIMIT_ANSWER_TIMEOUT", "off", orOff(duration(24*time.Hour, answerTimeout), answerTimeout)},
 	}
 }
 
@@ -102,6 +108,19 @@ func duration(most time.Duration, at func(*Limits) *time.Duration) func(*Setting
 		}
 		*at(&s.Limits) = d
 		return nil
+	}
+}
+
+func answerTimeout(l *Limits) *time.Duration { return &l.AnswerTimeout }
+
+// orOff lets a time also be off, which is zero.
+func orOff(set func(*Settings, string) error, at func(*Limits) *time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if v == "off" || v == "0" || v == "0s" {
+			*at(&s.Limits) = 0
+			return nil
+		}
+		return set(s, v)
 	}
 }
 

@@ -22,6 +22,9 @@ func severity(h *hypothesis, weakest diff.Level) string {
 	if weakest == diff.Bytes {
 		return info
 	}
+	if isOutcome(h) {
+		return outcomeSeverity(h)
+	}
 	switch h.Kind {
 	case diff.KindError:
 		if h.class() == "answered" {
@@ -52,6 +55,24 @@ func statusSeverity(variant string) string {
 	failed := strings.HasPrefix(was, "4") || strings.HasPrefix(was, "5")
 	works := strings.HasPrefix(is, "2") || strings.HasPrefix(is, "3")
 	if !strings.HasSuffix(is, "xx") || failed && works {
+		return major
+	}
+	return breaking
+}
+
+// isOutcome says whether a place is where gRPC says how a call ended: the status of HTTP is 200 whatever happened. It
+// stands in the trailer section, or in the head of an answer that has nothing else.
+func isOutcome(h *hypothesis) bool {
+	return h.Kind == diff.KindTrailer && h.Path == "trailer[grpc-status]" || h.Kind == diff.KindHeader && h.Path == "grpc-status"
+}
+
+// outcomeSeverity weighs another outcome of a call like another status: that what failed now works, or fails with another
+// code, is a major change. Where the outcome moved between head and trailers, either place shows it as gone or new.
+func outcomeSeverity(h *hypothesis) string {
+	if was := h.Example.Was; was != "" && was != "0" {
+		return major
+	}
+	if h.Example.Was == "" && h.Example.Is == "0" {
 		return major
 	}
 	return breaking

@@ -58,6 +58,7 @@ const (
 // Client sends requests through net/http.
 type Client struct {
 	dialer net.Dialer
+	answer time.Duration // from a whole request to the head of its answer; 0: no limit
 	mu     sync.Mutex
 	ways   map[way]*http.Transport
 }
@@ -65,9 +66,10 @@ type Client struct {
 // way is how a request travels.
 type way struct{ tls, insecure, http2 bool }
 
-// NewClient is a client that connects within timeout.
-func NewClient(timeout time.Duration) *Client {
-	return &Client{dialer: net.Dialer{Timeout: timeout}, ways: map[way]*http.Transport{}}
+// NewClient is a client that connects within timeout, and waits for the head of an answer for as long as answer says; 0 is
+// without end.
+func NewClient(timeout, answer time.Duration) *Client {
+	return &Client{dialer: net.Dialer{Timeout: timeout}, answer: answer, ways: map[way]*http.Transport{}}
 }
 
 // RoundTrip sends r to an address, as HTTP/2 if asked for, and returns when the answer's head is there. r.URL needs a path
@@ -102,7 +104,8 @@ func (c *Client) transport(w way) *http.Transport {
 		DialContext: c.dialer.DialContext, TLSClientConfig: config("", w.insecure, names...),
 		TLSHandshakeTimeout: c.dialer.Timeout, DisableCompression: true, MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout: idleFor, MaxResponseHeaderBytes: maxHead, ExpectContinueTimeout: time.Second, Protocols: p,
-		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		ResponseHeaderTimeout: c.answer,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	c.ways[w] = t
 	return t

@@ -22,7 +22,7 @@ import (
 // requests at a time.
 type web struct{ client *dial.Client }
 
-func newWeb() *web { return &web{client: dial.NewClient(dialTimeout)} }
+func newWeb() *web { return &web{client: dial.NewClient(dialTimeout, 0)} }
 
 func (w *web) close() { w.client.Close() }
 

@@ -50,6 +50,7 @@ type conn struct {
 	upMu     sync.Mutex
 	up       net.Conn // the upstream in use, for abort
 	upAborts bool
+	begun    bool // the answer; used where there is a limit on how long it may take
 	upEnded  bool // it was closed for the client, wholly or one way; changes only while up is set
 }
 
@@ -152,7 +153,7 @@ func (c *conn) refuse(err error) {
 
 var reasonPhrases = map[int]string{ //nolint:gochecknoglobals // a table that nobody writes
 	400: "Bad Request", 408: "Request Timeout", 413: "Content Too Large", 431: "Request Header Fields Too Large",
-	501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+	501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
 }
 
 // errorAnswer is what the data plane itself answers; the connection is closed after it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 	"time"
@@ -37,7 +38,7 @@ func (c *conn) forward(tr *transit) (keep bool) {
 	if c.web != nil {
 		return c.web.forward(tr)
 	}
-	c.resp.Raw = nil
+	c.resp.Raw, c.begun = nil, false
 	c.body = http1.Body{}
 	body := &c.body
 	closing := c.head.Close
@@ -142,6 +143,7 @@ func (c *conn) reach(tr *transit, first []byte, whole, idempotent bool) (*upstre
 	}
 	c.using(up.Conn) // from here on abort has to reach it: an upstream that hangs must not keep the plane from closing
 	if _, err = up.Write(first); err == nil && whole {
+		c.expectAnswer(up)
 		err = up.rd.ReadResponse(&c.resp, maxUpstreamHead)
 	}
 	if err == nil {
@@ -156,6 +158,7 @@ func (c *conn) reach(tr *transit, first []byte, whole, idempotent bool) (*upstre
 	}
 	c.using(up.Conn)
 	if _, err = up.Write(first); err == nil {
+		c.expectAnswer(up)
 		err = up.rd.ReadResponse(&c.resp, maxUpstreamHead)
 	}
 	if err != nil {
@@ -175,7 +178,8 @@ func isDead(err error) bool {
 func (c *conn) unreachable(tr *transit, err error) {
 	c.p.stats.upstreamErrors.Add(1)
 	why, outcome := tr.diagnose(err)
-	raw := errorAnswer(502, tr.plan.Service+" "+why)
+	status := statusOf(outcome)
+	raw := errorAnswer(status, tr.plan.Service+" "+why)
 	if tr.capture != nil {
 		tr.capture.Answered(headOf(raw), time.Now())
 		tr.capture.Response.Content(raw[len(headOf(raw)):])
@@ -184,7 +188,15 @@ func (c *conn) unreachable(tr *transit, err error) {
 	if tr.answered {
 		return
 	}
-	c.answer(502, tr.plan.Service+" "+why)
+	c.answer(status, tr.plan.Service+" "+why)
+}
+
+// statusOf is what a client is told of a provider that gave no answer.
+func statusOf(o exchange.Outcome) int {
+	if o == exchange.Timeout {
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusBadGateway
 }
 
 // diagnose says what an error of the way to an upstream means.
@@ -233,6 +245,9 @@ func (c *conn) upload(tr *transit, body *http1.Body, up *upstream) *upload {
 		src := &deadlineReader{c: c}
 		c.rd.Rebase(src)
 		u.err = body.Copy(up, c.rd, buf, tr.requestSink(), false)
+		if u.err == nil {
+			c.expectAnswer(up)
+		}
 		if u.err != nil && !isWriteError(u.err) {
 			// The client is gone or sends nonsense: what was sent so far must not look whole to the upstream.
 			up.Close() //nolint:errcheck,gosec // that is the purpose
@@ -304,6 +319,7 @@ func (c *conn) download(tr *transit, up *upstream) (keep, keepUp bool) {
 		}
 	}
 	defer func() { c.resp.Raw = nil }()
+	c.answerBegins(up)
 	if tr.capture != nil {
 		tr.capture.Answered(c.resp.Raw, time.Now())
 	}

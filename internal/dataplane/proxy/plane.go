@@ -34,6 +34,7 @@ type Limits struct {
 	IdleTimeout   time.Duration // of a client connection between requests; default 2 min
 	BodyTimeout   time.Duration // between two reads of a request body; default 2 min
 	DialTimeout   time.Duration // to an upstream; default 10 s
+	AnswerTimeout time.Duration // from a whole request to the head of its answer; default: as long as the provider takes
 	DrainTimeout  time.Duration // for requests under way when a listener closes; default 10 s
 	CaptureBudget int64         // bytes that all captures hold together; default 256 MiB
 	RingSize      int           // copies that wait, for each shadow session; default mirror.DefaultRing
@@ -111,7 +112,7 @@ func New(o Options) *Plane {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Plane{
 		opts: o, ctx: ctx, cancel: cancel, budget: tap.NewBudget(o.Limits.CaptureBudget),
-		ups: newUpstreams(o.Limits.DialTimeout), web: dial.NewClient(o.Limits.DialTimeout), traces: newTraces(),
+		ups: newUpstreams(o.Limits.DialTimeout), web: dial.NewClient(o.Limits.DialTimeout, o.Limits.AnswerTimeout), traces: newTraces(),
 		listeners: map[string]*listener{}, failed: map[string]route.Serving{}, runners: map[string]*mirror.Runner{},
 	}
 }

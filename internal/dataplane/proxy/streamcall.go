@@ -70,7 +70,7 @@ func (s *stream) unreachable(tr *transit, err error) {
 	s.p.stats.upstreamErrors.Add(1)
 	why, outcome := tr.diagnose(err)
 	tr.finish(outcome, why)
-	s.fail(http.StatusBadGateway, tr.plan.Service+" "+why)
+	s.fail(statusOf(outcome), tr.plan.Service+" "+why)
 }
 
 // wholeBody reads the request's body into the capture, and returns it.
