@@ -24,7 +24,11 @@ func (p *plan) loadTLS() error {
 	if p.TLS == nil {
 		return nil
 	}
-	cert, err := tls.X509KeyPair(p.TLS.Certificate, p.TLS.Key)
+	pair := func() (tls.Certificate, error) { return tls.X509KeyPair(p.TLS.Certificate, p.TLS.Key) }
+	if p.TLS.CertificateFile != "" {
+		pair = func() (tls.Certificate, error) { return tls.LoadX509KeyPair(p.TLS.CertificateFile, p.TLS.KeyFile) }
+	}
+	cert, err := pair()
 	if err != nil {
 		return fmt.Errorf("read certificate: %w", err)
 	}

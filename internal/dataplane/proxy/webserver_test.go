@@ -14,6 +14,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -198,6 +200,20 @@ func TestTLSAtTheListener(t *testing.T) {
 	table.Listeners[0].TLS = &route.TLS{Certificate: []byte("nonsense"), Key: cert.Key}
 	if err := p.Apply(t.Context(), table); err == nil || !strings.Contains(err.Error(), "read certificate") {
 		t.Errorf("nonsense was taken for a certificate: %v", err)
+	}
+	files := &route.TLS{CertificateFile: filepath.Join(t.TempDir(), "cert.pem"), KeyFile: filepath.Join(t.TempDir(), "key.pem")}
+	for name, text := range map[string][]byte{files.CertificateFile: cert.Certificate, files.KeyFile: cert.Key} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table.Revision++
+	table.Listeners[0].TLS = files
+	if err := p.Apply(t.Context(), table); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := get(t, webClient(t, true, cert), "GET", "https://"+table.Listeners[0].Addr+"/z", ""); !strings.Contains(got, "/z") {
+		t.Errorf("with a certificate from files: answer %q", got)
 	}
 }
 

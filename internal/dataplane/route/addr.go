@@ -60,8 +60,11 @@ func Secure(hostPort string, insecure bool) string {
 	return schemeTLS + hostPort
 }
 
-// TLS is what a listener shows to clients: a certificate chain and its private key, PEM.
+// TLS is what a listener shows to clients: a certificate chain and its private key, PEM, or the files that hold them. The
+// bytes never travel; the files are read where the listener is opened.
 type TLS struct {
-	Certificate []byte
-	Key         []byte
+	Certificate     []byte `json:"-"`
+	Key             []byte `json:"-"`
+	CertificateFile string `json:"certificateFile,omitempty"`
+	KeyFile         string `json:"keyFile,omitempty"`
 }
