@@ -91,7 +91,8 @@ type Plane struct {
 	failed    map[string]route.Serving
 	runners   map[string]*mirror.Runner
 	closed    bool
-	watched   chan struct{} // closed by watch
+	watched   chan struct{}  // closed by watch
+	drains    sync.WaitGroup // of listeners that a table did without
 }
 
 // stats count what the plane did.
@@ -149,7 +150,7 @@ func (p *Plane) Apply(ctx context.Context, t *route.Table) error {
 	for id, l := range p.listeners {
 		if !wanted[id] {
 			delete(p.listeners, id)
-			go l.close()
+			p.drains.Go(l.close)
 		}
 	}
 	p.stopRunners(t)
@@ -167,7 +168,7 @@ func (p *Plane) serve(ctx context.Context, l *route.Listener, c *plan) error {
 			return nil
 		}
 		delete(p.listeners, l.ID)
-		go open.close()
+		p.drains.Go(open.close)
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", l.Addr)
@@ -291,6 +292,7 @@ func (p *Plane) Close() error {
 		}
 		wg.Wait()
 	}
+	p.drains.Wait()
 	for _, r := range runners {
 		wg.Go(func() { p.closeRunner(r) })
 	}
