@@ -20,7 +20,11 @@ import (
 func Conn(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
 	e := route.ParseEndpoint(addr)
 	if !e.TLS {
-		return d.DialContext(ctx, "tcp", addr)
+		nc, err := d.DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		return Quick(nc), nil
 	}
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc

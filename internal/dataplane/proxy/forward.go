@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
 
@@ -224,80 +222,6 @@ func headOf(raw []byte) []byte {
 	return raw
 }
 
-// upload is the rest of a request body on its way.
-type upload struct {
-	done chan struct{} // nil when there was nothing left to send
-	err  error
-}
-
-// upload passes the rest of the body on while the answer may already be coming back.
-func (c *conn) upload(tr *transit, body *http1.Body, up *upstream) *upload {
-	u := &c.sending
-	*u = upload{}
-	if body.Done() {
-		return u
-	}
-	u.done = make(chan struct{})
-	quickAck(c.nc)
-	buf := c.bodyBuffer()
-	go func() {
-		defer close(u.done)
-		src := &deadlineReader{c: c}
-		c.rd.Rebase(src)
-		u.err = body.Copy(up, c.rd, buf, tr.requestSink(), false)
-		if u.err == nil {
-			c.expectAnswer(up)
-		}
-		if u.err != nil && !isWriteError(u.err) {
-			// The client is gone or sends nonsense: what was sent so far must not look whole to the upstream.
-			up.Close() //nolint:errcheck,gosec // that is the purpose
-		}
-	}()
-	return u
-}
-
-// isWriteError says whether it was the receiving side that failed.
-func isWriteError(err error) bool {
-	var we *http1.WriteError
-	return errors.As(err, &we)
-}
-
-// deadlineReader reads from the client with a limit on how long it may pause in a body.
-type deadlineReader struct{ c *conn }
-
-func (d *deadlineReader) Read(p []byte) (int, error) {
-	if d.c.hurry.Load() {
-		return 0, os.ErrDeadlineExceeded
-	}
-	d.c.arm(d.c.p.opts.Limits.BodyTimeout, false)
-	return d.c.nc.Read(p)
-}
-
-// wait returns when the upload is over, and whether the connection can go on. A client that still sends after the answer
-// gets a moment, then the connection ends.
-func (u *upload) wait(c *conn, up *upstream, keep bool) bool {
-	if u.done == nil {
-		return true
-	}
-	select {
-	case <-u.done:
-	default:
-		until := time.Now().Add(lingerTimeout)
-		if !keep {
-			until = time.Now()
-		}
-		up.SetWriteDeadline(until) //nolint:errcheck,gosec // best effort
-		c.hurry.Store(true)
-		c.nc.SetReadDeadline(until) //nolint:errcheck,gosec // likewise
-		<-u.done
-		c.hurry.Store(false)
-		keep = false
-	}
-	c.rd.Rebase(c.nc)
-	c.armed = time.Time{}
-	return u.err == nil && keep
-}
-
 // download passes the answer back. Interim answers go through as they are.
 func (c *conn) download(tr *transit, up *upstream) (keep, keepUp bool) {
 	have := up.rd != nil && c.resp.Raw != nil
@@ -378,56 +302,4 @@ func (c *conn) answerBuffer() []byte {
 		c.down = make([]byte, upstreamReadSize)
 	}
 	return c.down
-}
-
-// splice passes bytes both ways until either side ends, after a protocol change.
-func (c *conn) splice(up *upstream) {
-	c.disarm()
-	first := append(append([]byte(nil), c.resp.Raw...), up.rd.Buffered()...)
-	if _, err := c.nc.Write(first); err != nil {
-		return
-	}
-	early := c.rd.Buffered()
-	if _, err := up.Write(early); err != nil {
-		return
-	}
-	pass(c.nc, up.Conn)
-}
-
-// passRaw forwards a connection that is not HTTP.
-func (c *conn) passRaw() {
-	t := c.l.plan.Load().def
-	if t == nil || len(t.Addrs) == 0 || t.Effect != nil {
-		return // a shadow's raw connection has nowhere to go: nothing of it may leave
-	}
-	up, _, err := c.p.ups.get(c.p.ctx, t.addr(), fresh)
-	if err != nil {
-		c.p.stats.upstreamErrors.Add(1)
-		return
-	}
-	defer up.Close() //nolint:errcheck // done with it
-	c.using(up.Conn)
-	defer c.using(nil)
-	pass(c.nc, up.Conn)
-}
-
-// pass copies both ways; the end of one direction is passed on as a half-close, the end of both ends it.
-func pass(a, b net.Conn) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		oneWay(b, a)
-	}()
-	oneWay(a, b)
-	<-done
-}
-
-func oneWay(dst, src net.Conn) {
-	io.Copy(dst, src) //nolint:errcheck,gosec // either end may close whenever it likes
-	if tc, ok := dst.(halfCloser); ok {
-		tc.CloseWrite() //nolint:errcheck,gosec // likewise
-	}
-	if tc, ok := src.(*net.TCPConn); ok {
-		tc.CloseRead() //nolint:errcheck,gosec // likewise
-	}
 }

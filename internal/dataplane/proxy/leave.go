@@ -8,6 +8,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"microstax/internal/dataplane/dial"
 )
 
 // watchEvery is how often clients that wait for an answer are looked at.
@@ -77,7 +79,7 @@ func (c *conn) passEnd(gone bool) {
 	case gone:
 		up.Close() //nolint:errcheck,gosec // that is the purpose
 		c.upEnded = true
-	case c.up == net.Conn(up) && c.waiting.CompareAndSwap(waitingLong, waitingHalf):
+	case dial.Plain(c.up) == net.Conn(up) && c.waiting.CompareAndSwap(waitingLong, waitingHalf):
 		up.CloseWrite() //nolint:errcheck,gosec // likewise
 		c.upEnded = true
 	}

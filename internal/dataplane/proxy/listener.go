@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"microstax/internal/dataplane/dial"
 )
 
 // listener accepts connections at one address. Its plan is swapped atomically.
@@ -54,7 +56,7 @@ func (l *listener) accept() {
 			continue
 		}
 		pause = time.Millisecond
-		c := newConn(l, nc)
+		c := newConn(l, dial.Quick(nc))
 		if !l.add(c) {
 			l.p.stats.refusedConns.Add(1)
 			nc.Close() //nolint:errcheck,gosec // one too many

@@ -16,6 +16,7 @@ import (
 	"net"
 	"time"
 
+	"microstax/internal/dataplane/dial"
 	"microstax/internal/dataplane/route"
 )
 
@@ -56,9 +57,9 @@ func (c *conn) handshake() error {
 // bare is the connection below TLS.
 func bare(nc net.Conn) net.Conn {
 	if tc, ok := nc.(*tls.Conn); ok {
-		return tc.NetConn()
+		nc = tc.NetConn()
 	}
-	return nc
+	return dial.Plain(nc)
 }
 
 // selfSignedFor is how long a self-made certificate is good for.

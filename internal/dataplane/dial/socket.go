@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dial
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+// Socket is a TCP connection whose small reads and writes cost less. They never wait in the kernel, so the scheduler need
+// not be told of them: it would take the processor away from a goroutine whose thread was merely interrupted, and start
+// threads for the others. Everything else is as with net.TCPConn. Methods may be called concurrently.
+type Socket struct {
+	*net.TCPConn
+	raw syscall.RawConn
+	in  transfer
+	out transfer
+}
+
+// transfer is one direction's system call under way.
+type transfer struct {
+	mu    sync.Mutex
+	trap  uintptr
+	p     []byte
+	n     int
+	errno syscall.Errno
+	try   func(fd uintptr) bool
+}
+
+// Quick makes reads and writes of a TCP connection cheaper; other connections are returned as they are.
+func Quick(nc net.Conn) net.Conn {
+	tc, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nc
+	}
+	raw, err := tc.SyscallConn()
+	if err != nil {
+		return nc
+	}
+	s := &Socket{TCPConn: tc, raw: raw}
+	s.in.trap, s.out.trap = syscall.SYS_READ, syscall.SYS_WRITE
+	s.in.try, s.out.try = s.in.some, s.out.all
+	return s
+}
+
+// Plain takes back what Quick did: package net knows its own connections, and passes bytes between two of them without
+// looking at each.
+func Plain(nc net.Conn) net.Conn {
+	if s, ok := nc.(*Socket); ok {
+		return s.TCPConn
+	}
+	return nc
+}
+
+// largest is the number of bytes beyond which a system call takes so long that the scheduler should know.
+const largest = 64 << 10
+
+// Read implements net.Conn.
+func (s *Socket) Read(p []byte) (int, error) {
+	if len(p) == 0 || len(p) > largest || !s.in.mu.TryLock() {
+		return s.TCPConn.Read(p)
+	}
+	defer s.in.mu.Unlock()
+	s.in.p, s.in.n, s.in.errno = p, 0, 0
+	err := s.raw.Read(s.in.try)
+	s.in.p = nil
+	switch {
+	case s.in.errno != 0:
+		return 0, failed("read", s.in.errno)
+	case err != nil:
+		return 0, err
+	case s.in.n == 0:
+		return 0, io.EOF
+	}
+	return s.in.n, nil
+}
+
+// Write implements net.Conn.
+func (s *Socket) Write(p []byte) (int, error) {
+	if len(p) == 0 || len(p) > largest || !s.out.mu.TryLock() {
+		return s.TCPConn.Write(p)
+	}
+	defer s.out.mu.Unlock()
+	s.out.p, s.out.n, s.out.errno = p, 0, 0
+	err := s.raw.Write(s.out.try)
+	s.out.p = nil
+	if s.out.errno != 0 {
+		err = failed("write", s.out.errno)
+	}
+	return s.out.n, err
+}
+
+// failed is an error as package net makes it.
+func failed(op string, errno syscall.Errno) error {
+	return &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, errno)}
+}
+
+// some transfers once; false when that would have to wait.
+func (t *transfer) some(fd uintptr) bool { return t.call(fd, t.p) }
+
+// all transfers everything; false when the rest would have to wait.
+func (t *transfer) all(fd uintptr) bool {
+	for t.n < len(t.p) {
+		if !t.call(fd, t.p[t.n:]) {
+			return false
+		}
+		if t.errno != 0 {
+			return true
+		}
+	}
+	return true
+}
+
+func (t *transfer) call(fd uintptr, p []byte) bool {
+	for {
+		n, _, errno := syscall.RawSyscall(t.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // as package syscall does
+		switch errno {
+		case 0:
+			t.n += int(n) //nolint:gosec // at most len(p)
+			return true
+		case syscall.EAGAIN:
+			return false
+		case syscall.EINTR:
+		default:
+			t.errno = errno
+			return true
+		}
+	}
+}
