@@ -92,10 +92,20 @@ type Finding struct {
 	Interval       [2]float64 `json:"interval"`
 	Evidence       float64    `json:"evidence"`
 	UniqueContexts int64      `json:"uniqueContexts"`
-	Condition      string     `json:"condition"`
+	Condition      string     `json:"condition"`                // in which requests it shows, e.g. request.body.$.currency = "JPY"; "" when none is known
+	ConditionCheck string     `json:"conditionCheck,omitempty"` // how that held in the half of the user sessions from which it was not learnt
+	Cause          *Cause     `json:"cause,omitempty"`          // an earlier deviation in the same requests
 	FirstSeen      time.Time  `json:"firstSeen"`
 	LastSeen       time.Time  `json:"lastSeen"`
 	Example        *Example   `json:"example,omitempty"`
+}
+
+// Cause is a deviation that comes before a finding's in the requests that show it: what the finding may follow from.
+type Cause struct {
+	FindingID string  `json:"findingId"`
+	Summary   string  `json:"summary"`
+	Share     float64 `json:"share"` // of the finding's requests in which it comes first
+	Detail    string  `json:"detail"`
 }
 
 // Example is one observation that shows the finding.

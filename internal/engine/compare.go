@@ -4,6 +4,7 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type merged struct {
 	candidate, control diff.Set
 	shown              diff.Difference // the candidate's, or else the control's
 	controlModel       string
+	turn               int // for calls: which one in the course of the request; for answers after all of them
 }
 
 // comparison is what one observation showed.
@@ -149,7 +151,7 @@ func (c *comparison) merge() []merged {
 		if !known {
 			i = len(out)
 			index[k] = i
-			out = append(out, merged{kind: d.Kind, path: d.Path, variant: k.variant, shown: d})
+			out = append(out, merged{kind: d.Kind, path: d.Path, variant: k.variant, shown: d, turn: math.MaxInt})
 		}
 		return &out[i]
 	}
@@ -169,7 +171,7 @@ func (c *comparison) merge() []merged {
 	}
 	for _, f := range c.flags {
 		m := at(diff.Difference{Kind: f.Kind, Path: f.Path, At: f.At, Was: f.Was, Is: f.Is, Class: f.Class, Model: f.Model})
-		m.candidate |= f.CandidateLevels
+		m.candidate, m.turn = m.candidate|f.CandidateLevels, min(m.turn, f.Turn)
 		m.control |= f.ControlLevels
 		if f.Control {
 			m.controlModel = cmp.Or(m.controlModel, f.Model)

@@ -13,6 +13,7 @@ import (
 
 	api "microstax/api/v1"
 	"microstax/internal/blueprint"
+	"microstax/internal/engine/condition"
 	"microstax/internal/engine/noise"
 	"microstax/internal/engine/pairing"
 	"microstax/internal/engine/stats"
@@ -56,6 +57,7 @@ type Analysis struct {
 	calls     map[callName]*callCount
 	traffic   traffic
 	slots     int // given to hypotheses that looked promising
+	profiled  int // endpoints with a profile
 	start     time.Time
 	end       time.Time
 }
@@ -65,23 +67,24 @@ type endpointName struct{ Service, Name string }
 
 // endpoint is what is counted for one endpoint.
 type endpoint struct {
-	Service   string         `json:"s"`
-	Name      string         `json:"e"`
-	Received  int64          `json:"r,omitempty"` // dropped ones
-	Compared  int64          `json:"c,omitempty"`
-	Different int64          `json:"d,omitempty"`
-	Clean     int64          `json:"cl,omitempty"` // compared before the user's session had gone its own way
-	Pairs     int64          `json:"p,omitempty"`  // of the baseline with its control, or with its own past
-	Visits    int64          `json:"v,omitempty"`  // user sessions
-	Places    int            `json:"n,omitempty"`
-	CallBase  int64          `json:"cb,omitempty"` // requests whose baseline calls are known exactly
-	CallPairs int64          `json:"cp,omitempty"` // requests with a control whose calls are known
-	Latency   latency        `json:"l"`
-	Contexts  stats.Distinct `json:"x"`
-	Slow      example        `json:"sl,omitzero"`
-	Slot      slot           `json:"la,omitzero"`  // of its latency
-	Into      int            `json:"in,omitempty"` // the endpoint that it became part of, plus 1
-	SlowAt    [2]time.Time   `json:"sa,omitzero"`  // first and last slow request
+	Service   string             `json:"s"`
+	Name      string             `json:"e"`
+	Received  int64              `json:"r,omitempty"` // dropped ones
+	Compared  int64              `json:"c,omitempty"`
+	Different int64              `json:"d,omitempty"`
+	Clean     int64              `json:"cl,omitempty"` // compared before the user's session had gone its own way
+	Pairs     int64              `json:"p,omitempty"`  // of the baseline with its control, or with its own past
+	Visits    int64              `json:"v,omitempty"`  // user sessions
+	Places    int                `json:"n,omitempty"`
+	CallBase  int64              `json:"cb,omitempty"` // requests whose baseline calls are known exactly
+	CallPairs int64              `json:"cp,omitempty"` // requests with a control whose calls are known
+	Latency   latency            `json:"l"`
+	Contexts  stats.Distinct     `json:"x"`
+	Slow      example            `json:"sl,omitzero"`
+	Slot      slot               `json:"la,omitzero"`  // of its latency
+	Into      int                `json:"in,omitempty"` // the endpoint that it became part of, plus 1
+	SlowAt    [2]time.Time       `json:"sa,omitzero"`  // first and last slow request
+	Profile   *condition.Profile `json:"pr,omitempty"` // which requests there are
 }
 
 // Judged is what one observation came to.

@@ -116,6 +116,7 @@ func (a *Analysis) single(i int, r tested, decisions map[string]Decision) findin
 	if d, ok := a.decision(h, decisions); ok {
 		f.Status = d.Status
 	}
+	a.explain(&f.Finding, h, strictest)
 	return f
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"microstax/internal/engine/cluster"
+	"microstax/internal/engine/condition"
 	"microstax/internal/engine/diff"
 	"microstax/internal/engine/noise"
 	"microstax/internal/engine/stats"
@@ -67,6 +68,9 @@ type hypothesis struct {
 	Classes   map[string]int64   `json:"cl,omitempty"`
 	Aftermath int64              `json:"af,omitempty"` // later requests of sessions that it sent another way, which differ too
 	Kept      int64              `json:"ke,omitempty"`
+	Shown     int64              `json:"sh,omitempty"` // requests in which the candidate alone differs, at any level
+	Cases     condition.Cases    `json:"ca,omitzero"`  // a sample of them
+	Earlier   map[int]int64      `json:"ea,omitempty"` // in how many of them another hypothesis came first, by that one
 	Slot      slot               `json:"s,omitzero"`
 	Into      int                `json:"in,omitempty"` // the hypothesis that it became part of, plus 1
 	id        string

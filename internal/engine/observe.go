@@ -83,6 +83,8 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 		g.Pairs++
 	}
 	a.poison(o, s, &c, touched)
+	a.explainable(i, o, context, touched)
+	a.trace(touched)
 	if different {
 		ep.Different++
 		a.traffic.Mismatched.Add(context)
@@ -98,7 +100,9 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 type touch struct {
 	place   int
 	class   string
-	example bool // it became the example
+	only    diff.Set // levels at which the candidate alone differs
+	turn    int      // when in the course of the request it shows; answers come after all calls
+	example bool     // it became the example
 }
 
 // judge gives the session its say at every place that differs. It says whether the candidate differs above noise, and
@@ -129,7 +133,7 @@ func (a *Analysis) judge(o *observation.Observation, s *user, v *visit, c *compa
 			a.users.full++
 		}
 		if t, alone := h.request(o, m, context); alone {
-			t.place = i
+			t.place, t.turn = i, m.turn
 			touched = append(touched, t)
 			if !h.Slot.Latched && h.hopeful() {
 				a.follow(&h.Slot, h.logE(ep.Visits), h.units())
@@ -181,7 +185,7 @@ func (h *hypothesis) request(o *observation.Observation, m *merged, context uint
 		Observation: o.ID, At: m.shown.At, Was: m.shown.Was, Is: m.shown.Is, Alone: m.control == 0,
 		Size: o.Baseline.Response.Body.Length + o.Candidate.Response.Body.Length + o.Baseline.Request.Body.Length,
 	}
-	t := touch{class: m.shown.Class}
+	t := touch{class: m.shown.Class, only: only}
 	if h.Example.better(e) {
 		h.Example = e
 		t.example = true

@@ -141,6 +141,7 @@ func (ep *endpoint) add(o *endpoint) {
 		ep.Slow = o.Slow
 	}
 	ep.SlowAt = widen(ep.SlowAt, o.SlowAt)
+	ep.addProfile(o)
 }
 
 // add takes the other hypothesis' counts into this one's.
@@ -166,6 +167,7 @@ func (h *hypothesis) add(o *hypothesis) {
 	h.Contexts.Merge(o.Contexts)
 	h.Requests.Merge(o.Requests)
 	h.Aftermath += o.Aftermath
+	h.addExplained(o)
 	h.Kept += o.Kept
 	if o.Example.Observation != "" && h.Example.better(o.Example) {
 		h.Example = o.Example

@@ -53,9 +53,18 @@ type callState struct {
 // State is the analysis as bytes, for Restore. Earlier answers, which stand in for a control where none runs, are left
 // out: they are large and come back with the traffic.
 func (a *Analysis) State() ([]byte, error) {
+	kept := a.keptProfiles()
+	endpoints := make([]*endpoint, len(a.endpoints))
+	for i, ep := range a.endpoints {
+		if ep.Profile != nil && !kept[i] {
+			without := *ep
+			without.Profile, ep = nil, &without
+		}
+		endpoints[i] = ep
+	}
 	s := state{
 		Version: stateVersion, Rules: Rules, Start: a.start, End: a.end, Traffic: a.traffic, Learners: a.learners,
-		Endpoints: a.endpoints, Places: a.places, Gates: a.gates, Users: a.users.pack(),
+		Endpoints: endpoints, Places: a.places, Gates: a.gates, Users: a.users.pack(),
 		Evicted: a.users.evicted, Full: a.users.full, Slots: a.slots,
 	}
 	for n, c := range a.headers {
@@ -119,6 +128,9 @@ func (a *Analysis) index(s state) error {
 		}
 		if ep.Into < 0 || ep.Into > len(a.endpoints) {
 			return fmt.Errorf("endpoint %d is part of none", i)
+		}
+		if ep.Profile != nil {
+			a.profiled++
 		}
 		if ep.Into == 0 {
 			a.byName[endpointName{ep.Service, ep.Name}] = i

@@ -63,7 +63,10 @@ func htmlFinding(b *strings.Builder, f api.Finding) {
 		esc(f.Severity), esc(f.Kind), esc(where(f)), esc(f.Summary))
 	fmt.Fprintf(b, "<p>at <code>%s</code>: %s; %s</p>\n", esc(f.Path), esc(rateLine(f)), esc(sureness(f)))
 	if f.Condition != "" {
-		fmt.Fprintf(b, "<p>when <code>%s</code></p>\n", esc(f.Condition))
+		fmt.Fprintf(b, "<p>when <code>%s</code>%s</p>\n", esc(f.Condition), esc(check(f)))
+	}
+	if f.Cause != nil {
+		fmt.Fprintf(b, "<p>follows: %s (%s)</p>\n", esc(f.Cause.Summary), esc(f.Cause.Detail))
 	}
 	if e := f.Example; e != nil {
 		fmt.Fprintf(b, "<details><summary>example <code>%s</code> at <code>%s</code>: <code>%s</code> → <code>%s</code></summary>\n<div class=\"sides\">\n",

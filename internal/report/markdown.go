@@ -31,7 +31,10 @@ func Markdown(r api.Report) string {
 		fmt.Fprintf(&b, "**%s**\n\n", md(f.Summary))
 		fmt.Fprintf(&b, "- place: %s\n- %s; %s\n", code(f.Path), md(rateLine(f)), md(sureness(f)))
 		if f.Condition != "" {
-			fmt.Fprintf(&b, "- when %s\n", code(f.Condition))
+			fmt.Fprintf(&b, "- when %s%s\n", code(f.Condition), md(check(f)))
+		}
+		if f.Cause != nil {
+			fmt.Fprintf(&b, "- follows: %s (%s)\n", md(f.Cause.Summary), md(f.Cause.Detail))
 		}
 		if e := f.Example; e != nil {
 			fmt.Fprintf(&b, "- example %s at %s: %s → %s\n", code(e.ObservationID), code(or(e.At, f.Path)), code(or(e.Was, "nothing")), code(or(e.Is, "nothing")))

@@ -186,3 +186,11 @@ func window(w api.Window) string {
 func seen(f api.Finding) string {
 	return fmt.Sprintf("first %s, last %s", f.FirstSeen.UTC().Format(time.RFC3339), f.LastSeen.UTC().Format(time.RFC3339))
 }
+
+// check says how well a finding's condition was borne out.
+func check(f api.Finding) string {
+	if f.ConditionCheck == "" {
+		return ""
+	}
+	return ": " + f.ConditionCheck
+}

@@ -114,7 +114,10 @@ func (p *painter) findings(r api.Report) {
 		p.line(f.Path)
 		p.line(rateLine(f) + "; " + sureness(f))
 		if f.Condition != "" {
-			p.line("when " + f.Condition)
+			p.wrap("    ", 4, "when "+f.Condition+check(f))
+		}
+		if f.Cause != nil {
+			p.wrap("    ", 4, "follows: "+f.Cause.Summary+" ("+f.Cause.Detail+")")
 		}
 		if e := f.Example; e != nil {
 			change := ""

@@ -38,7 +38,7 @@ func (c *collector) arguments(l, base *list, candidate bool) {
 		}
 		for _, d := range argumentDifferences(&b.Exchange.Request, &call.Exchange.Request) {
 			f := Flag{Kind: diff.KindCallArguments, Path: call.path + " " + d.Path, Class: d.Class, Model: d.Model, Was: d.Was, Is: d.Is,
-				At: l.place(i) + " " + d.At}
+				Turn: i, At: l.place(i) + " " + d.At}
 			c.put(f, d.Levels, candidate)
 		}
 	}

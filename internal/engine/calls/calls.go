@@ -30,6 +30,7 @@ type Flag struct {
 	Class   string // missing, extra, repeated, n+1, order, fenced, duplicate; for arguments as in diff
 	Model   string // for arguments as in diff
 	Was, Is string // for people; Is is the candidate's where it shows the flag
+	Turn    int    // when it happened: the place of the call in the order in which the side's calls started
 	At      string // the concrete call, "payments POST /charge #2", with the place in its arguments
 }
 
@@ -53,6 +54,7 @@ type made struct {
 	path  string
 	index int // among all calls of the side
 	nth   int // among the side's calls of this operation, from 0
+	turn  int // among all calls of the side in the order in which they started
 }
 
 // list is one side's calls in the order in which they started.
@@ -69,7 +71,7 @@ func listed(cs []observation.Call) *list {
 	slices.SortStableFunc(l.calls, func(a, b made) int { return a.Exchange.Start.Compare(b.Exchange.Start) })
 	for i := range l.calls {
 		c := &l.calls[i]
-		c.nth = len(l.byOp[c.path])
+		c.nth, c.turn = len(l.byOp[c.path]), i
 		l.byOp[c.path] = append(l.byOp[c.path], i)
 	}
 	return l

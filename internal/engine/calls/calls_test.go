@@ -148,7 +148,7 @@ func TestFlagSaysWhereAndWhat(t *testing.T) {
 		{Kind: diff.KindCallArguments, Path: "payments POST /charge $.amount", Candidate: true, CandidateLevels: diff.UpTo(diff.Type), Class: "type",
 			Was: "5", Is: `"5"`, At: "payments POST /charge #1 $.amount"},
 		{Kind: diff.KindCallRepeated, Path: "payments POST /charge", Candidate: true, CandidateLevels: all, Class: "repeated", Was: "1 call", Is: "2 calls",
-			At: "payments POST /charge #2"},
+			Turn: 1, At: "payments POST /charge #2"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatal(d)

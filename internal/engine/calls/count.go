@@ -27,13 +27,15 @@ func (c *collector) counts(l, ref *list, candidate bool) {
 		case is == was:
 			continue
 		case is < was:
-			f.Kind, f.Class = diff.KindCallMissing, "missing"
+			f.Kind, f.Class, f.Turn = diff.KindCallMissing, "missing", ref.byOp[p][is]
 		case was == 0:
 			f.Kind, f.Class = diff.KindCallExtra, "extra"
-			f.At = l.place(l.byOp[p][0])
+			f.Turn = l.byOp[p][0]
+			f.At = l.place(f.Turn)
 		default:
 			f.Kind, f.Class = diff.KindCallRepeated, "repeated"
-			f.At = l.place(l.byOp[p][was])
+			f.Turn = l.byOp[p][was]
+			f.At = l.place(f.Turn)
 			if l.sweep(p) {
 				f.Class = "n+1"
 			}

@@ -15,7 +15,7 @@ func (c *collector) fenced(l *list, candidate bool) {
 		if call.Effect != observation.Fenced {
 			continue
 		}
-		f := Flag{Kind: diff.KindFenced, Path: call.path, Class: "fenced", At: l.place(i),
+		f := Flag{Kind: diff.KindFenced, Path: call.path, Class: "fenced", Turn: i, At: l.place(i),
 			Is: "a write that the baseline did not make"}
 		if l.madeBefore(i) {
 			f.Class, f.Is = "duplicate", "the same write was made before for this request: it would happen twice"

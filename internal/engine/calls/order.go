@@ -30,7 +30,7 @@ func (c *collector) order(l, base *list, candidate bool) {
 				continue
 			}
 			c.put(Flag{Kind: diff.KindCallOrder, Path: was[i].path + " → " + was[j].path, Class: "order", Model: "order",
-				Was: was[i].path + ", then " + was[j].path, Is: was[j].path + ", then " + was[i].path, At: was[i].path},
+				Was: was[i].path + ", then " + was[j].path, Is: was[j].path + ", then " + was[i].path, Turn: is[j].turn, At: was[i].path},
 				diff.UpTo(diff.Canonical), candidate)
 			break
 		}
