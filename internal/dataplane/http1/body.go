@@ -21,15 +21,16 @@ const (
 
 // Framing is how one message's body ends.
 type Framing struct {
-	Kind Kind
-	Left int64 // bytes, for Length
+	Kind   Kind
+	Left   int64 // bytes, for Length
+	Strict bool  // of a request: what two parsers could read in two ways is refused
 }
 
 // RequestFraming is RFC 9112, 6.3 for requests.
 func RequestFraming(h *Head) Framing {
 	switch {
 	case h.Chunked:
-		return Framing{Kind: Chunked}
+		return Framing{Kind: Chunked, Strict: true}
 	case h.ContentLength > 0:
 		return Framing{Kind: Length, Left: h.ContentLength}
 	}
@@ -43,6 +44,8 @@ func ResponseFraming(h *Head, method string) Framing {
 		return Framing{}
 	case h.Chunked:
 		return Framing{Kind: Chunked}
+	case h.coded:
+		return Framing{Kind: UntilEOF}
 	case h.ContentLength > 0:
 		return Framing{Kind: Length, Left: h.ContentLength}
 	case h.ContentLength == 0:
@@ -64,7 +67,7 @@ type Body struct {
 }
 
 // NewBody starts a body.
-func NewBody(f Framing) Body { return Body{Framing: f} }
+func NewBody(f Framing) Body { return Body{Framing: f, chunk: chunkState{strict: f.Strict}} }
 
 // Done says whether the whole body has been taken. A body that lasts until EOF is never done.
 func (b *Body) Done() bool {
@@ -192,6 +195,8 @@ type chunkState struct {
 	ext     int
 	left    int64
 	trailer []byte
+	line    int // where the trailer's last line begins
+	strict  bool
 }
 
 func (c *chunkState) take(p []byte, sink Sink) (int, error) {
@@ -272,7 +277,7 @@ func (c *chunkState) sizeByte(ch byte) error {
 	case c.digits > 0 && ch == ';':
 		c.phase, c.ext = chunkExt, c.ext+1
 		return nil
-	case c.digits > 0 && (ch == ' ' || ch == '\t'): // some servers pad sizes
+	case c.digits > 0 && !c.strict && (ch == ' ' || ch == '\t'): // some servers pad sizes
 		c.phase, c.ext = chunkPad, c.ext+1
 		return nil
 	case c.digits > 0 && ch == '\r':
@@ -313,7 +318,22 @@ func (c *chunkState) trailerByte(ch byte, sink Sink) error {
 	if len(c.trailer) < 2 || c.trailer[len(c.trailer)-2] != '\r' {
 		return malformed("trailer line end")
 	}
-	return nil
+	return c.endLine()
+}
+
+// endLine looks at the line of the trailer section that has just ended. One that two parsers could read in two ways, as a
+// field or as the section's end, is refused in requests.
+func (c *chunkState) endLine() error {
+	at := c.line
+	c.line = len(c.trailer)
+	if !c.strict {
+		return nil
+	}
+	line, next, err := cutLine(c.trailer, at, false)
+	if err == nil {
+		_, err = parseField(line, at, next)
+	}
+	return err
 }
 
 // ParseTrailer splits a raw trailer section into fields; what is not a field is left out.

@@ -4,7 +4,6 @@ package http1
 
 import (
 	"bytes"
-	"strconv"
 
 	"microstax/internal/exchange"
 )
@@ -32,6 +31,8 @@ type Head struct {
 	Upgrade       bool // Connection: upgrade
 	Expect        bool // Expect: 100-continue
 	HTTP10        bool
+
+	coded bool // responses: a transfer coding whose last is not chunked lasts until the end (RFC 9112, 6.3)
 }
 
 // Get is the value of the first field of that name, which must be in lower case, or nil.
@@ -48,9 +49,17 @@ func (h *Head) Get(lower string) []byte {
 func (h *Head) Headers() []exchange.Header {
 	hs := make([]exchange.Header, len(h.Fields))
 	for i, f := range h.Fields {
-		hs[i] = exchange.Header{Name: string(f.Name), Value: string(f.Value)}
+		hs[i] = exchange.Header{Name: string(f.Name), Value: unfold(f.Value)}
 	}
 	return hs
+}
+
+// unfold is a value as one line.
+func unfold(v []byte) string {
+	if bytes.IndexByte(v, '\n') < 0 {
+		return string(v)
+	}
+	return string(bytes.Join(bytes.Fields(v), []byte{' '}))
 }
 
 // ReadRequest reads a request head of at most limit bytes into h. io.EOF means that the peer closed between requests.
@@ -177,7 +186,13 @@ func (h *Head) parseResponse(raw []byte) error {
 	if h.Status < 100 {
 		return malformed("status %d", h.Status)
 	}
-	return h.parseFields(next, true)
+	if err := h.parseFields(next, true); err != nil {
+		return err
+	}
+	if h.HTTP10 && (h.Chunked || h.coded) { // HTTP/1.0 knows no transfer codings (RFC 9112, 6.1)
+		h.Chunked, h.coded, h.Close = false, false, true
+	}
+	return nil
 }
 
 // parseFields reads header lines from offset at on, and what they say about framing.
@@ -193,6 +208,10 @@ func (h *Head) parseFields(at int, lenient bool) error {
 				return malformed("bytes after the head")
 			}
 			break
+		}
+		if lenient && h.folds(line, next) {
+			at = next
+			continue
 		}
 		f, err := parseField(line, at, next)
 		if err != nil {
@@ -210,6 +229,28 @@ func (h *Head) parseFields(at int, lenient bool) error {
 		h.Close = true
 	}
 	return nil
+}
+
+// folds says whether a line of an answer goes on with the field before it, as servers of old still write, and adds it there.
+// A field that says something about framing may not be folded (RFC 9112, 5.2).
+func (h *Head) folds(line []byte, next int) bool {
+	if len(h.Fields) == 0 || line[0] != ' ' && line[0] != '\t' {
+		return false
+	}
+	f := &h.Fields[len(h.Fields)-1]
+	for _, name := range []string{"content-length", "transfer-encoding", "connection", "upgrade"} {
+		if equalLower(f.Name, name) {
+			return false
+		}
+	}
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	begin := f.Start + len(f.Name) + 1
+	f.Value, f.End = trimOWS(bytes.TrimRight(h.Raw[begin:next], " \t\r\n")), next
+	return true
 }
 
 func parseField(line []byte, start, end int) (Field, error) {
@@ -240,6 +281,12 @@ func (h *Head) framing(f Field, lenient bool) (keepAlive bool, err error) {
 		h.ContentLength = n
 	case len("transfer-encoding"):
 		if !equalLower(f.Name, "transfer-encoding") {
+			return false, nil
+		}
+		if lenient {
+			last := f.Value[bytes.LastIndexByte(f.Value, ',')+1:]
+			h.Chunked = equalLower(trimOWS(last), "chunked")
+			h.coded = !h.Chunked
 			return false, nil
 		}
 		if h.Chunked || !equalLower(f.Value, "chunked") {
@@ -277,98 +324,4 @@ func cutLine(raw []byte, at int, lenient bool) (line []byte, next int, err error
 		return nil, 0, malformed("bare carriage return")
 	}
 	return line, next, nil
-}
-
-func parseLength(v []byte) (int64, bool) {
-	if len(v) == 0 || len(v) > 18 {
-		return 0, false
-	}
-	for _, c := range v {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(string(v), 10, 64)
-	return n, err == nil
-}
-
-// hasToken says whether a comma-separated list contains the token, which must be in lower case.
-func hasToken(list []byte, lower string) bool {
-	for len(list) > 0 {
-		var item []byte
-		if i := bytes.IndexByte(list, ','); i >= 0 {
-			item, list = list[:i], list[i+1:]
-		} else {
-			item, list = list, nil
-		}
-		if equalLower(trimOWS(item), lower) {
-			return true
-		}
-	}
-	return false
-}
-
-func equalLower(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
-func trimOWS(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-// isToken is RFC 9110, 5.6.2.
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if !tokenByte[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-var tokenByte = func() (t [256]bool) { //nolint:gochecknoglobals // a table that nobody writes
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()
-
-func clip(b []byte) []byte { return b[:min(len(b), 60)] }
-
-// InternMethod is the method without an allocation, if it is a usual one.
-func InternMethod(m []byte) string {
-	switch string(m) {
-	case "GET":
-		return "GET"
-	case "POST":
-		return "POST"
-	case "HEAD":
-		return "HEAD"
-	case "PUT":
-		return "PUT"
-	case "PATCH":
-		return "PATCH"
-	case "DELETE":
-		return "DELETE"
-	case "OPTIONS":
-		return "OPTIONS"
-	}
-	return string(m)
 }

@@ -3,11 +3,9 @@
 package http1_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -144,65 +142,4 @@ func TestLimits(t *testing.T) {
 	if !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("short body: %v", err)
 	}
-}
-
-// FuzzRequest holds our reading against net/http's: what we accept, it must accept, with the same body and the same end.
-func FuzzRequest(f *testing.F) {
-	for _, s := range []string{
-		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-		"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET",
-		"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: x\r\n\r\nrest",
-		"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3 ;a\r\nabc\r\n0\r\n\r\n",
-		"GET /x HTTP/1.0\r\n\r\n", "GET  / HTTP/1.1\r\nHost:\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n",
-		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		_, body, raw, err := readRequest(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		std := bufio.NewReader(bytes.NewReader(raw))
-		r, err := http.ReadRequest(std)
-		if err != nil {
-			// net/http looks into targets and hosts further than message framing needs.
-			return
-		}
-		got, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Fatalf("net/http cannot read the body of %q: %v", raw, err)
-		}
-		if string(got) != body {
-			t.Fatalf("body of %q: ours %q, net/http's %q", raw, body, got)
-		}
-		if rest, _ := io.ReadAll(std); len(rest) > 0 {
-			t.Fatalf("net/http ends %q earlier, with %q left", raw, rest)
-		}
-	})
-}
-
-// FuzzResponse must never panic, and always agree with itself however the bytes arrive.
-func FuzzResponse(f *testing.F) {
-	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"))
-	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"))
-	f.Add([]byte("HTTP/1.0 200 OK\n\nrest"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		read := func(src io.Reader) (string, bool) {
-			rd := http1.NewReader(src)
-			var h http1.Head
-			if rd.ReadResponse(&h, limit) != nil {
-				return "", false
-			}
-			b := http1.NewBody(http1.ResponseFraming(&h, "GET"))
-			var sink collect
-			err := b.Copy(io.Discard, rd, make([]byte, 64), &sink, false)
-			return sink.content.String(), err == nil
-		}
-		a, okA := read(bytes.NewReader(data))
-		b, okB := read(iotest.OneByteReader(bytes.NewReader(data)))
-		if okA != okB || okA && a != b {
-			t.Fatalf("%q: whole %q %v, byte by byte %q %v", data, a, okA, b, okB)
-		}
-	})
 }
