@@ -21,6 +21,8 @@ type Body struct {
 	Length    int64  `json:"length"`         // bytes seen in all
 	Hash      uint64 `json:"hash,omitempty"` // xxhash64 of all bytes; set only when Truncated
 	Truncated bool   `json:"truncated,omitempty"`
+	// Messages is how many messages of a WebSocket it stands for, which Data then lists as a JSON array; 0 for a body.
+	Messages int `json:"messages,omitempty"`
 }
 
 // Outcome says how an exchange ended.

@@ -222,7 +222,7 @@ func (m *Map) apply(r *exchange.Request, by *generations) (exchange.Request, boo
 	if len(r.Body.Data) > 0 && len(r.Body.Data) <= maxBody && !r.Body.Truncated {
 		body := replaceNumbers([]byte(replaceTokens(string(r.Body.Data), by)), by)
 		if !bytes.Equal(body, r.Body.Data) {
-			out.Body, changed = exchange.Body{Data: body, Length: int64(len(body))}, true
+			out.Body, changed = exchange.Body{Data: body, Length: int64(len(body)), Messages: r.Body.Messages}, true
 		}
 	}
 	return out, changed

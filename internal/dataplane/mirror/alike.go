@@ -111,7 +111,12 @@ func contextOf(j *Job) uint64 {
 	if i := bytes.IndexByte(line, '\n'); i >= 0 {
 		line = line[:i]
 	}
-	return xxhash.Sum64String(j.Entry.Service)*31 ^ xxhash.Sum64(line)*17 ^ j.Capture.Request.Sum()
+	sum := xxhash.Sum64String(j.Entry.Service)*31 ^ xxhash.Sum64(line)*17
+	if s := j.Capture.Socket; s != nil { // its raw bytes are masked, and never the same
+		said, _, _ := s.Talk()
+		return sum ^ xxhash.Sum64(said)
+	}
+	return sum ^ j.Capture.Request.Sum()
 }
 
 // outline is an exchange without what makes it large: method, path, status and times.

@@ -117,7 +117,7 @@ func (r *Runner) letterFor(w *worker, side effects.Side, j *Job) *letter {
 		return &w.letter
 	}
 	l := &w.letters[side]
-	l.close, l.second = w.letter.close, w.letter.second
+	l.close, l.second, l.talk = w.letter.close, w.letter.second, w.letter.talk
 	l.rewrite(&own)
 	return l
 }

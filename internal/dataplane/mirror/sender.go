@@ -89,6 +89,7 @@ type letter struct {
 	close  bool // the request asks for the connection's end
 	second bool // to be sent as HTTP/2: wire is head and content, without framing
 	head   http1.Head
+	talk   *talk // of a WebSocket, else nil: wire is its opening
 }
 
 // write frames a captured request: its body was kept without chunk framing.
@@ -101,7 +102,9 @@ func (l *letter) write(c *tap.Capture) {
 	}
 	body := c.Request.Data()
 	l.wire = append(l.wire[:0], c.RequestHead...)
+	l.talk = talkOf(c)
 	switch {
+	case l.talk != nil:
 	case !chunked:
 		l.wire = append(l.wire, body...)
 	case len(body) == 0:
@@ -120,6 +123,10 @@ func (l *letter) write(c *tap.Capture) {
 // rewrite frames a request whose target, headers or body are not those that came: the framing is made anew.
 func (l *letter) rewrite(r *exchange.Request) {
 	l.method = r.Method
+	body := r.Body.Data
+	if l.talk != nil {
+		l.talk, body = l.talk.with(r), nil
+	}
 	w := append(l.wire[:0], r.Method...)
 	w = append(append(append(w, ' '), r.Target...), " HTTP/1.1"...)
 	for _, h := range r.Headers {
@@ -128,10 +135,10 @@ func (l *letter) rewrite(r *exchange.Request) {
 		}
 		w = append(append(append(append(w, "\r\n"...), h.Name...), ": "...), h.Value...)
 	}
-	if _, had := exchange.Get(r.Headers, "content-length"); had || len(r.Body.Data) > 0 {
-		w = strconv.AppendInt(append(w, "\r\nContent-Length: "...), int64(len(r.Body.Data)), 10)
+	if _, had := exchange.Get(r.Headers, "content-length"); had || len(body) > 0 {
+		w = strconv.AppendInt(append(w, "\r\nContent-Length: "...), int64(len(body)), 10)
 	}
-	l.wire = append(append(w, "\r\n\r\n"...), r.Body.Data...)
+	l.wire = append(append(w, "\r\n\r\n"...), body...)
 }
 
 // to is the copy for a host of that name.
@@ -236,6 +243,10 @@ func (l *lane) converse(copied *letter, out *tap.Capture, reused bool) (keep boo
 		}
 	}
 	out.Answered(l.head.Raw, time.Now())
+	if l.head.Status == 101 && copied.talk != nil {
+		l.speak(copied.talk, out, l.armed)
+		return false, nil
+	}
 	body := http1.NewBody(http1.ResponseFraming(&l.head, copied.method))
 	keep = !l.head.Close && body.Kind != http1.UntilEOF && l.head.Status != 101 && !copied.close
 	n, err := body.Take(l.rd.Buffered(), &out.Response)

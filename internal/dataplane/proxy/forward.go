@@ -254,7 +254,7 @@ func (c *conn) download(tr *transit, up *upstream) (keep, keepUp bool) {
 	if c.resp.Status == 101 {
 		tr.upgraded = true
 		c.settle()
-		c.splice(up)
+		c.splice(tr, up)
 		tr.finish(exchange.OK, "")
 		return false, false
 	}

@@ -257,7 +257,11 @@ func (c *conn) offer(plan *plan, e *entry, x *belonging, tr *transit) {
 	if x.trace != "" {
 		defer c.p.traces.end(x.trace, hop{e.Shadow.Session, plan.Origin.Service})
 	}
-	if why := tr.unfit(); why != "" {
+	why := tr.unfit()
+	if tr.upgraded && e.CallsOut && tr.capture.Duration > longSocket {
+		why = observation.Upgraded
+	}
+	if why != "" {
 		method, path := tr.capture.Line()
 		e.runner.Skip(e.Service, method, path, why)
 		return
@@ -299,7 +303,7 @@ func (c *conn) address(plan *plan) string {
 // unfit says why a finished exchange cannot be mirrored; "" when it can.
 func (tr *transit) unfit() observation.DropReason {
 	switch {
-	case tr.upgraded:
+	case tr.upgraded && tr.capture.Socket == nil:
 		return observation.Upgraded
 	case tr.badRequest, tr.capture.Outcome == exchange.Canceled:
 		return observation.ClientGone

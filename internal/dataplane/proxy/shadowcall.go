@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -91,6 +92,8 @@ func (c *conn) playback(call *mirror.Call, capture *tap.Capture, isHead bool) bo
 	}
 	var raw []byte
 	switch {
+	case call.Answer != nil && call.Answer.Status == http.StatusSwitchingProtocols:
+		raw = errorAnswer(503, "this is a shadow: a connection that changes its protocol is not replayed")
 	case call.Answer != nil:
 		raw = recordedAnswer(call.Answer, isHead)
 	case call.Failed != "":

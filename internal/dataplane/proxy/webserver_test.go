@@ -377,7 +377,10 @@ func TestWebSocketPassesUntouched(t *testing.T) {
 			if rest, err := io.ReadAll(br); err != nil || len(rest) != 0 {
 				t.Fatalf("%q %v behind the last frame", rest, err)
 			}
-			c.Until(t, func() bool { return c.Dropped()[observation.Upgraded] == 1 })
+			o := c.WaitFor(t, 1)[0]
+			if got := o.Candidate.Response.Body; got.Messages != 5 || string(got.Data) != string(o.Baseline.Response.Body.Data) {
+				t.Errorf("the shadow said %s, the baseline %s", got.Data, o.Baseline.Response.Body.Data)
+			}
 		})
 	}
 }

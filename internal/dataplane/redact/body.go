@@ -101,7 +101,7 @@ func looksLikeJSON(s string) bool {
 
 // drop keeps length and hash alone, marked as cut.
 func drop(b *exchange.Body, r *Redactor) {
-	*b = exchange.Body{Length: b.Length, Hash: r.hash(b), Truncated: true}
+	*b = exchange.Body{Length: b.Length, Hash: r.hash(b), Truncated: true, Messages: b.Messages}
 }
 
 func (b *body) set(data []byte) {
@@ -124,7 +124,7 @@ func (b *body) write(r *Redactor) {
 		b.to.Data = out
 		return
 	}
-	*b.to = exchange.Body{Data: out, Length: int64(len(out))}
+	*b.to = exchange.Body{Data: out, Length: int64(len(out)), Messages: b.to.Messages}
 }
 
 func mediaType(headers []exchange.Header) string {

@@ -133,6 +133,9 @@ func (b *Body) reset(maxBody int64, budget *Budget) {
 // maxPooled is the largest buffer, in bytes, that waits to be used again.
 const maxPooled = 64 << 10
 
+// Empty says whether nothing came.
+func (b *Body) Empty() bool { return b.length == 0 }
+
 // Whole says whether every byte was kept, so that the body can be sent again.
 func (b *Body) Whole() bool { return !b.over }
 
@@ -160,6 +163,7 @@ type Capture struct {
 	// RequestHead is the head as it was sent upstream; ResponseHead as it came back, empty when none did.
 	RequestHead, ResponseHead []byte
 	Request, Response         Body
+	Socket                    *Socket // of a connection that became a WebSocket, else nil
 	refs                      atomic.Int32
 }
 
@@ -174,6 +178,7 @@ var captures = sync.Pool{New: func() any { return new(Capture) }} //nolint:goche
 func New(start time.Time, head []byte, maxBody int64, budget *Budget) *Capture {
 	c := captures.Get().(*Capture) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	c.Start, c.FirstByte, c.Duration, c.Outcome, c.Error, c.Proto = start, 0, 0, exchange.OK, "", ""
+	c.Socket = nil
 	c.RequestHead = append(c.RequestHead[:0], head...)
 	c.ResponseHead = c.ResponseHead[:0]
 	c.Request.reset(maxBody, budget)
@@ -241,7 +246,7 @@ func (c *Capture) Release() {
 	}
 	c.Request.budget.release(c.Request.reserved)
 	c.Response.budget.release(c.Response.reserved)
-	c.Request.reserved, c.Response.reserved = 0, 0
+	c.Request.reserved, c.Response.reserved, c.Socket = 0, 0, nil
 	captures.Put(c)
 }
 
@@ -269,6 +274,9 @@ func (c *Capture) Exchange() exchange.Exchange {
 	}
 	if c.Proto != "" {
 		e.Request.Proto = c.Proto
+	}
+	if c.Socket != nil {
+		e.Request.Body, e.Response.Body = c.Socket.bodies()
 	}
 	return e
 }
