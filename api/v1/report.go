@@ -17,7 +17,9 @@ type Report struct {
 	Noise         []Noise       `json:"noise"`
 	Latency       []Latency     `json:"latency"`
 	Calls         []CallRate    `json:"calls"`
-	Rules         string        `json:"rules"` // version of the rules of comparison
+	Ignores       []IgnoreRule  `json:"ignores"`  // rules that people gave, with what they hide in this report
+	Resolved      []Resolved    `json:"resolved"` // findings of earlier sessions that are gone
+	Rules         string        `json:"rules"`    // version of the rules of comparison
 }
 
 // ReportLineage names what was compared.
@@ -83,7 +85,10 @@ type Finding struct {
 	Endpoint       string     `json:"endpoint"`
 	Path           string     `json:"path"`
 	Level          string     `json:"level,omitempty"`
+	Classes        []string   `json:"classes,omitempty"`    // of change: missing, sign, precision, …
 	Status         string     `json:"status"`               // open | accepted | ignored
+	Decision       *Decision  `json:"decision,omitempty"`   // who said so, when and why
+	Reopened       string     `json:"reopened,omitempty"`   // why an earlier decision holds no more, or that it had been resolved
 	Confidence     string     `json:"confidence,omitempty"` // confirmed | suspected
 	Summary        string     `json:"summary"`
 	Count          int64      `json:"count"`
@@ -118,6 +123,15 @@ type Example struct {
 	At            string   `json:"at,omitempty"` // the concrete place, e.g. $.items[2].price
 	Was           string   `json:"was,omitempty"`
 	Is            string   `json:"is,omitempty"`
+
+	Reproduce *Reproduce `json:"reproduce,omitempty"`
+}
+
+// Reproduce is a pair of shell commands that show a finding.
+type Reproduce struct {
+	Baseline  string `json:"baseline"`
+	Candidate string `json:"candidate"`
+	Note      string `json:"note"`
 }
 
 // Noise is a place that varies without the change.

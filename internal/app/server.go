@@ -178,7 +178,7 @@ func (s *server) serve(ln net.Listener) error {
 	}
 	api, err := httpapi.New(httpapi.Options{
 		Environments: environments{s.deploy, s.ingest}, Lifecycle: s.deploy, Streams: streams{s.deploy}, Shadows: s.shadows,
-		Reports: reports{s.reports, s.ingest}, Changes: s.ingest, Ready: s.isReady, Registry: s.registry, Logger: s.log,
+		Reports: reports{s.reports, s.ingest}, Ignores: s.reports, Changes: s.ingest, Ready: s.isReady, Registry: s.registry, Logger: s.log,
 		Version: s.version, Token: s.settings.APIKey.Reveal(), Loopback: loopback,
 		NewRequestID: func() string { return id.New(id.Request, time.Now(), rand.Reader) }, Now: time.Now,
 	})

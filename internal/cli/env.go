@@ -9,7 +9,7 @@ import (
 func (a *app) env() *cobra.Command {
 	return group("env", "Environments: life cycle, shadowing and evidence",
 		a.envValidate(), a.envCreate(), a.envList(), a.envGet(), a.envStatus(), a.envLogs(), a.envDelete(), a.envStop(), a.envResume(),
-		a.envLineage(), a.envShadow(), a.envDiffs(), a.envObservations(), a.envAccept())
+		a.envLineage(), a.envShadow(), a.envDiffs(), a.envObservations(), a.envAccept(), a.envIgnore())
 }
 
 func (a *app) baseline() *cobra.Command {

@@ -20,7 +20,13 @@ func (a *app) findingTable(t *table, f v1.Finding) {
 	t.field("Endpoint", f.Endpoint)
 	t.field("Path", f.Path)
 	t.field("When", f.Condition)
+	t.field("", f.ConditionCheck)
+	if f.Cause != nil {
+		t.field("Follows", f.Cause.Summary+" ("+f.Cause.Detail+"; "+f.Cause.FindingID+")")
+	}
 	t.field("Status", f.Status)
+	t.field("Decided", a.decided(f.Decision))
+	t.field("Reopened", f.Reopened)
 	t.field("Confidence", f.Confidence)
 	t.field("Seen", fmt.Sprintf("%d of %d compared, %s (between %s and %s), in %s", f.Count, f.Compared, percent(f.Rate),
 		percent(f.Interval[0]), percent(f.Interval[1]), plural(f.UniqueContexts, "context")))
@@ -38,6 +44,9 @@ func (a *app) findingTable(t *table, f v1.Finding) {
 	t.message("baseline answered", &e.Baseline)
 	t.message("control answered", e.Control)
 	t.message("candidate answered", &e.Candidate)
+	if r := e.Reproduce; r != nil {
+		t.notes = append(t.notes, "", t.paint(bold, "to see it yourself")+" ("+r.Note+"):", "  "+printable(r.Baseline), "  "+printable(r.Candidate))
+	}
 }
 
 // maxBodyLines bounds how much of a body a table shows.

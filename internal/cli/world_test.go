@@ -46,7 +46,7 @@ func serve(ctx context.Context, s config.Settings, ready func(string)) error {
 	}
 	w := newWorld()
 	api, err := httpapi.New(httpapi.Options{
-		Environments: w, Lifecycle: w, Streams: w, Shadows: shadowWorld{w}, Reports: w, Registry: prometheus.NewRegistry(),
+		Environments: w, Lifecycle: w, Streams: w, Shadows: shadowWorld{w}, Reports: w, Ignores: w, Registry: prometheus.NewRegistry(),
 		Logger: slog.New(slog.DiscardHandler), Version: "test", Loopback: true, NewRequestID: func() string { return "req_" + rand.Text() },
 		Now: time.Now, Token: s.APIKey.Reveal(),
 	})
@@ -360,10 +360,27 @@ func (w *world) Observation(context.Context, string, string) (v1.Observation, er
 	}, nil
 }
 
-func (w *world) Decide(_ context.Context, _, _, status, reason, who string) (v1.Finding, error) {
-	f := finding(status)
-	f.Summary += " (" + reason + ", by " + who + ")"
+func (w *world) Decide(_ context.Context, _, _ string, p v1.FindingPatch, who string) (v1.Finding, error) {
+	f := finding(p.Status)
+	f.Decision = &v1.Decision{Status: p.Status, Reason: p.Reason, Who: who, At: time.Now(), Expires: p.Expires, Scope: p.Scope}
 	return f, nil
+}
+
+func (w *world) Ignores(context.Context, string) ([]v1.IgnoreRule, error) {
+	return []v1.IgnoreRule{{
+		ID: "rule_1", Path: "$.score", Endpoint: "GET /search", Kinds: []string{"body.value"}, Reason: "ranking", Who: "ada", At: time.Now(), Findings: 1, Requests: 12,
+	}}, nil
+}
+
+func (w *world) Ignore(_ context.Context, _ string, c v1.CreateIgnore, who string) (v1.IgnoreRule, error) {
+	return v1.IgnoreRule{ID: "rule_1", Path: c.Path, Endpoint: c.Endpoint, Kinds: []string{"body.value"}, Reason: c.Reason, Who: who, Expires: c.Expires}, nil
+}
+
+func (w *world) Unignore(_ context.Context, _, rule string) error {
+	if rule != "rule_1" {
+		return fault.Errorf("remove ignore rule", fault.NotFound, "there is no ignore rule %s", rule)
+	}
+	return nil
 }
 
 // shadow is a stand-in for the data plane: it shows two states, and ends as the primary's host says.

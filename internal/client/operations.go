@@ -144,6 +144,22 @@ func (c *Client) Decide(ctx context.Context, ref, finding string, p v1.FindingPa
 	return data(get[v1.Finding](ctx, c, call{op: "decide finding", method: http.MethodPatch, path: envPath(ref, "diffs", finding), body: p}))
 }
 
+// Ignores lists the rules about places that do not matter.
+func (c *Client) Ignores(ctx context.Context, ref string) ([]v1.IgnoreRule, error) {
+	return data(get[[]v1.IgnoreRule](ctx, c, call{op: "list ignore rules", method: http.MethodGet, path: envPath(ref, "ignores")}))
+}
+
+// Ignore makes such a rule.
+func (c *Client) Ignore(ctx context.Context, ref string, r v1.CreateIgnore) (v1.IgnoreRule, error) {
+	return data(get[v1.IgnoreRule](ctx, c, call{op: "ignore", method: http.MethodPost, path: envPath(ref, "ignores"), body: r}))
+}
+
+// Unignore removes one.
+func (c *Client) Unignore(ctx context.Context, ref, rule string) error {
+	_, err := data(get[struct{}](ctx, c, call{op: "remove ignore rule", method: http.MethodDelete, path: envPath(ref, "ignores", rule)}))
+	return err
+}
+
 // Observations lists kept observations.
 func (c *Client) Observations(ctx context.Context, ref string, q ObservationQuery) ([]v1.ObservationSummary, error) {
 	v := url.Values{}

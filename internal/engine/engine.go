@@ -56,8 +56,9 @@ type Analysis struct {
 	headers   map[headerName]*noise.Counts
 	calls     map[callName]*callCount
 	traffic   traffic
-	slots     int // given to hypotheses that looked promising
-	profiled  int // endpoints with a profile
+	slots     int              // given to hypotheses that looked promising
+	profiled  int              // endpoints with a profile
+	ignored   func(Place) bool // the rules of the report that is being made
 	start     time.Time
 	end       time.Time
 }

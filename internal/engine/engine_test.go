@@ -234,7 +234,7 @@ func TestAcceptedFindingsStayVisibleAndDoNotHold(t *testing.T) {
 	if before.Verdict.Decision != "hold" {
 		t.Fatalf("verdict %+v", before.Verdict)
 	}
-	after := a.Report(engine.Meta{Decisions: map[string]engine.Decision{before.Findings[0].ID: {Status: "accepted", Reason: "wanted"}}})
+	after := a.Report(engine.Meta{Decisions: map[string]engine.Decision{before.Findings[0].ID: {Status: "accepted"}}})
 	if after.Verdict.Decision != "promote" || len(after.Findings) != 1 || after.Findings[0].Status != "accepted" {
 		t.Errorf("verdict %+v, findings %v", after.Verdict, names(after))
 	}

@@ -5,6 +5,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -116,6 +117,7 @@ func (a *Analysis) single(i int, r tested, decisions map[string]Decision) findin
 	if d, ok := a.decision(h, decisions); ok {
 		f.Status = d.Status
 	}
+	f.Classes, f.Reopened = slices.Sorted(maps.Keys(h.Classes)), a.reopened(h, decisions)
 	a.explain(&f.Finding, h, strictest)
 	return f
 }
@@ -191,7 +193,7 @@ func (a *Analysis) slow(i int, r tested, decisions map[string]Decision) finding 
 		Interval: interval(l.Slower.Pos, l.Slower.N(), l.Slower.N()), Evidence: expo(r.logE),
 		UniqueContexts: ep.Contexts.Count(), FirstSeen: ep.SlowAt[0], LastSeen: ep.SlowAt[1], Example: ep.Slow.report(),
 	}}
-	if d, ok := decisions[f.ID]; ok {
+	if d, ok := a.slowDecision(ep, decisions); ok {
 		f.Status = d.Status
 	}
 	return f

@@ -32,12 +32,6 @@ const (
 	suspected = "suspected"
 )
 
-// Decision is what somebody said of a finding.
-type Decision struct {
-	Status string // accepted | ignored
-	Reason string
-}
-
 // Meta is what a report says of the session, and people's decisions by finding id.
 type Meta struct {
 	EnvironmentID string
@@ -45,17 +39,19 @@ type Meta struct {
 	SessionID     string
 	Lineage       api.ReportLineage
 	Decisions     map[string]Decision
+	Ignored       func(f Place) bool // whether a rule says of a place that it does not matter; nil for no rules
 }
 
 // Report is what the evidence says so far. The same evidence always gives the same report. A finding's example names the
 // observation and the place; the messages are filled in by who keeps them.
 func (a *Analysis) Report(m Meta) api.Report {
+	a.ignored = m.Ignored
 	tests := a.test()
 	found := a.findings(tests, m.Decisions)
 	r := api.Report{
 		EnvironmentID: m.EnvironmentID, BaselineID: m.BaselineID, SessionID: m.SessionID, Lineage: m.Lineage,
 		Window: api.Window{Start: a.start, End: a.end}, Traffic: a.trafficReport(), Rules: Rules,
-		Findings: make([]api.Finding, 0, len(found)), Noise: a.noiseReport(), Calls: a.callReport(),
+		Findings: make([]api.Finding, 0, len(found)), Ignores: []api.IgnoreRule{}, Resolved: []api.Resolved{}, Noise: a.noiseReport(), Calls: a.callReport(),
 		Latency: a.latencyReport(func(i int) bool { return tests.slow[i].confirmed && a.calibrated(a.endpoints[i].Service) }),
 	}
 	e := verdict.Evidence{Calibrated: a.cfg.Control, FalseShare: certainty, Traffic: r.Traffic}
@@ -139,23 +135,11 @@ func (a *Analysis) services(decisions map[string]Decision) []verdict.Service {
 			out = append(out, verdict.Service{Name: ep.Service, Gate: a.gateOf(ep.Service), Visits: g.tri(excused), Units: g.Units})
 		}
 		out[i].Compared += ep.Compared
-		if _, accepted := decisions[a.slowID(ep)]; !accepted {
+		if _, accepted := a.slowDecision(ep, decisions); !accepted {
 			out[i].Latency = out[i].Latency.Add(ep.Latency.Slower)
 		}
 	}
 	return out
-}
-
-// decision is what somebody said of a hypothesis, by its own id or that of the finding it is merged into.
-func (a *Analysis) decision(h *hypothesis, decisions map[string]Decision) (Decision, bool) {
-	if len(decisions) == 0 {
-		return Decision{}, false
-	}
-	if d, ok := decisions[h.id]; ok {
-		return d, true
-	}
-	d, ok := decisions[a.aliasID(h, h.class())]
-	return d, ok
 }
 
 // tested is the outcome for one hypothesis.

@@ -23,6 +23,7 @@ const (
 	Analysis    Kind = "analysis"    // id: session
 	Observation Kind = "observation" // parent: session
 	Decision    Kind = "decision"    // what a person said of a finding; parent: environment
+	Rule        Kind = "rule"        // what a person said of a place; parent: environment
 	Audit       Kind = "audit"
 	Setting     Kind = "setting"
 )

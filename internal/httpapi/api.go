@@ -30,6 +30,7 @@ type Options struct {
 	Streams      Streams
 	Shadows      Shadows
 	Reports      Reports
+	Ignores      Ignores
 	Changes      Changes // optional: without it reports of watched environments are looked at once a second
 
 	Ready    func(context.Context) error // optional: nil error when /readyz shall say so
@@ -82,6 +83,7 @@ func New(o Options) (*API, error) {
 	a.events()
 	a.shadows()
 	a.reports()
+	a.ignores()
 	a.observations()
 	a.absent()
 	a.operations()

@@ -41,7 +41,7 @@ type use struct {
 	events   func(context.Context, string) (<-chan v1.Event, error)
 	patch    func(string, v1.ShadowPatch) (v1.ShadowState, error)
 	report   func(string) (v1.Report, error)
-	decide   func(ref, id, status, reason, who string) (v1.Finding, error)
+	decide   func(ref, id string, p v1.FindingPatch, who string) (v1.Finding, error)
 	observe  func(string, httpapi.ObservationQuery) ([]v1.ObservationSummary, string, error)
 	changes  func(context.Context, string) (<-chan struct{}, error)
 }
@@ -81,8 +81,20 @@ func (u *use) Observations(_ context.Context, ref string, q httpapi.ObservationQ
 func (u *use) Observation(_ context.Context, _, id string) (v1.Observation, error) {
 	return v1.Observation{ObservationSummary: v1.ObservationSummary{ID: id}}, nil
 }
-func (u *use) Decide(_ context.Context, ref, id, status, reason, who string) (v1.Finding, error) {
-	return u.decide(ref, id, status, reason, who)
+func (u *use) Decide(_ context.Context, ref, id string, p v1.FindingPatch, who string) (v1.Finding, error) {
+	return u.decide(ref, id, p, who)
+}
+func (u *use) Ignores(_ context.Context, ref string) ([]v1.IgnoreRule, error) {
+	return []v1.IgnoreRule{{ID: "rule_of_" + ref}}, nil
+}
+func (u *use) Ignore(_ context.Context, _ string, c v1.CreateIgnore, who string) (v1.IgnoreRule, error) {
+	return v1.IgnoreRule{ID: "rule_1", Path: c.Path, Who: who}, nil
+}
+func (u *use) Unignore(_ context.Context, _, rule string) error {
+	if rule != "rule_1" {
+		return fault.Errorf("remove ignore rule", fault.NotFound, "no rule %s", rule)
+	}
+	return nil
 }
 func (u *use) Changed(ctx context.Context, ref string) (<-chan struct{}, error) {
 	return u.changes(ctx, ref)
@@ -103,7 +115,7 @@ func build(t *testing.T, u *use, change func(*httpapi.Options)) *httpapi.API {
 	t.Helper()
 	var n atomic.Int64
 	o := httpapi.Options{
-		Environments: u, Lifecycle: u, Streams: u, Shadows: shadows{u}, Reports: u,
+		Environments: u, Lifecycle: u, Streams: u, Shadows: shadows{u}, Reports: u, Ignores: u,
 		Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler), Version: "test", Loopback: true,
 		NewRequestID: func() string { return fmt.Sprintf("req_%d", n.Add(1)) }, Now: time.Now,
 	}
@@ -324,8 +336,8 @@ func TestOtherRoutes(t *testing.T) {
 			return v1.ShadowState{Enabled: *p.Enabled}, nil
 		},
 		report: func(string) (v1.Report, error) { return v1.Report{SessionID: "ses_1"}, nil },
-		decide: func(ref, id, status, reason, who string) (v1.Finding, error) {
-			return v1.Finding{ID: ref + id, Status: status, Summary: reason + " by " + who}, nil
+		decide: func(ref, id string, p v1.FindingPatch, who string) (v1.Finding, error) {
+			return v1.Finding{ID: ref + id, Status: p.Status, Summary: p.Reason + " by " + who}, nil
 		},
 		observe: func(_ string, q httpapi.ObservationQuery) ([]v1.ObservationSummary, string, error) {
 			return []v1.ObservationSummary{{ID: q.Finding + q.Endpoint}}, "", nil
@@ -341,6 +353,11 @@ func TestOtherRoutes(t *testing.T) {
 		{"GET", "/v1/baselines/env_1", "", 404, "not a baseline"},
 		{"DELETE", "/v1/environments/env_1", "", 204, ""},
 		{"POST", "/v1/environments/env_1/stop", "", 202, "env_1"},
+		{"GET", "/v1/environments/env_1/ignores", "", 200, "rule_of_env_1"},
+		{"POST", "/v1/environments/env_1/ignores", `{"path":"$.updatedAt"}`, 201, `"path":"$.updatedAt"`},
+		{"POST", "/v1/environments/env_1/ignores", `{"path":""}`, 422, "path"},
+		{"DELETE", "/v1/environments/env_1/ignores/rule_1", "", 204, ""},
+		{"DELETE", "/v1/environments/env_1/ignores/rule_2", "", 404, "no rule rule_2"},
 		{"POST", "/v1/environments/env_1/resume", "", 202, "env_1"},
 		{"GET", "/v1/environments/env_1/status", "", 200, "listeners"},
 		{"GET", "/v1/environments/env_1/lineage", "", 200, `"environmentId":"env_1"`},

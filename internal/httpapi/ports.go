@@ -56,7 +56,14 @@ type Reports interface {
 	Observations(ctx context.Context, ref string, q ObservationQuery) ([]v1.ObservationSummary, string, error)
 	Observation(ctx context.Context, ref, obsID string) (v1.Observation, error)
 	// Decide records that a finding is accepted, ignored or open again; who is whom the audit shall name.
-	Decide(ctx context.Context, ref, findingID, status, reason, who string) (v1.Finding, error)
+	Decide(ctx context.Context, ref, findingID string, p v1.FindingPatch, who string) (v1.Finding, error)
+}
+
+// Ignores keeps rules about places that do not matter.
+type Ignores interface {
+	Ignores(ctx context.Context, ref string) ([]v1.IgnoreRule, error)
+	Ignore(ctx context.Context, ref string, c v1.CreateIgnore, who string) (v1.IgnoreRule, error)
+	Unignore(ctx context.Context, ref, ruleID string) error
 }
 
 // Changes tells when an environment's diff report may have changed: a coalesced signal without content. The channel closes

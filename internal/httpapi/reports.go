@@ -42,11 +42,46 @@ func (a *API) reports() {
 		User string `header:"X-Microstax-User" doc:"who decides, as the client says"`
 		Body v1.FindingPatch
 	}) (*answer[v1.Finding], error) {
-		f, err := a.o.Reports.Decide(ctx, in.ID, in.Finding, in.Body.Status, in.Body.Reason, actor(in.User))
+		f, err := a.o.Reports.Decide(ctx, in.ID, in.Finding, in.Body, actor(in.User))
 		if err != nil {
 			return nil, err
 		}
 		return reply(ctx, f), nil
+	})
+}
+
+func (a *API) ignores() {
+	tags := []string{"evidence"}
+	register(a, huma.Operation{
+		OperationID: "listIgnores", Method: http.MethodGet, Path: "/environments/{id}/ignores",
+		Summary: "List the rules about places that do not matter, with what they hide", Tags: tags,
+	}, func(ctx context.Context, in *Named) (*answer[[]v1.IgnoreRule], error) {
+		return answered(ctx, a.o.Ignores.Ignores, in.ID)
+	})
+	register(a, huma.Operation{
+		OperationID: "createIgnore", Method: http.MethodPost, Path: "/environments/{id}/ignores", DefaultStatus: http.StatusCreated,
+		Summary: "Say of a place that differences there do not matter", Tags: tags,
+	}, func(ctx context.Context, in *struct {
+		Keyed
+		Named
+		User string `header:"X-Microstax-User" doc:"who says so, as the client says"`
+		Body v1.CreateIgnore
+	}) (*answer[v1.IgnoreRule], error) {
+		rule, err := a.o.Ignores.Ignore(ctx, in.ID, in.Body, actor(in.User))
+		if err != nil {
+			return nil, err
+		}
+		return reply(ctx, rule), nil
+	})
+	register(a, huma.Operation{
+		OperationID: "deleteIgnore", Method: http.MethodDelete, Path: "/environments/{id}/ignores/{rule}", DefaultStatus: http.StatusNoContent,
+		Summary: "Remove such a rule", Tags: tags,
+	}, func(ctx context.Context, in *struct {
+		Keyed
+		Named
+		Rule string `path:"rule" doc:"rule_…"`
+	}) (*struct{}, error) {
+		return nil, a.o.Ignores.Unignore(ctx, in.ID, in.Rule)
 	})
 }
 

@@ -31,6 +31,7 @@ const (
 	Share       Prefix = "shr"
 	Audit       Prefix = "aud"
 	Request     Prefix = "req"
+	Rule        Prefix = "rule" // an ignore rule
 )
 
 // New makes prefix_ plus a 26-character lower-case ULID of now and entropy. It panics only if entropy fails, which

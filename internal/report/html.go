@@ -50,6 +50,8 @@ func HTML(r api.Report) string {
 	for _, e := range r.Traffic.Endpoints {
 		endpoints.rows = append(endpoints.rows, []string{e.Service + " " + e.Endpoint, numeral.Count(e.Received), numeral.Count(e.Compared), numeral.Count(e.Different)})
 	}
+	htmlList(&b, resolvedTitle, lines(r.Resolved, resolvedLine))
+	htmlList(&b, ignoresTitle, lines(r.Ignores, ignoreLine))
 	noise, latency, calls := tables(r)
 	for _, g := range []grid{gates, noise, latency, calls, endpoints} {
 		htmlTable(&b, g)
@@ -68,6 +70,9 @@ func htmlFinding(b *strings.Builder, f api.Finding) {
 	if f.Cause != nil {
 		fmt.Fprintf(b, "<p>follows: %s (%s)</p>\n", esc(f.Cause.Summary), esc(f.Cause.Detail))
 	}
+	if d := decision(f); d != "" {
+		fmt.Fprintf(b, "<p>%s</p>\n", esc(d))
+	}
 	if e := f.Example; e != nil {
 		fmt.Fprintf(b, "<details><summary>example <code>%s</code> at <code>%s</code>: <code>%s</code> → <code>%s</code></summary>\n<div class=\"sides\">\n",
 			esc(e.ObservationID), esc(or(e.At, f.Path)), esc(or(e.Was, "nothing")), esc(or(e.Is, "nothing")))
@@ -75,7 +80,11 @@ func htmlFinding(b *strings.Builder, f api.Finding) {
 		htmlMessage(b, "baseline", &e.Baseline)
 		htmlMessage(b, "control", e.Control)
 		htmlMessage(b, "candidate", &e.Candidate)
-		b.WriteString("</div></details>\n")
+		b.WriteString("</div>\n")
+		if p := e.Reproduce; p != nil {
+			fmt.Fprintf(b, "<p class=\"dim\">%s</p><pre>%s\n%s</pre>\n", esc(p.Note), esc(p.Baseline), esc(p.Candidate))
+		}
+		b.WriteString("</details>\n")
 	}
 	fmt.Fprintf(b, "<p class=\"dim\">%s · %s</p>\n</section>\n", esc(f.ID), esc(seen(f)))
 }
@@ -107,6 +116,17 @@ func htmlMessage(b *strings.Builder, name string, m *api.Message) {
 		t.WriteString("\n(cut)")
 	}
 	fmt.Fprintf(b, "<div><div class=\"dim\">%s</div><pre>%s</pre></div>\n", name, esc(t.String()))
+}
+
+func htmlList(b *strings.Builder, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "<h2>%s</h2>\n<ul>\n", esc(title))
+	for _, l := range lines {
+		fmt.Fprintf(b, "<li>%s</li>\n", esc(l))
+	}
+	b.WriteString("</ul>\n")
 }
 
 func htmlTable(b *strings.Builder, g grid) {

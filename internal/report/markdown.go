@@ -36,11 +36,16 @@ func Markdown(r api.Report) string {
 		if f.Cause != nil {
 			fmt.Fprintf(&b, "- follows: %s (%s)\n", md(f.Cause.Summary), md(f.Cause.Detail))
 		}
+		if d := decision(f); d != "" {
+			fmt.Fprintf(&b, "- %s\n", md(d))
+		}
 		if e := f.Example; e != nil {
 			fmt.Fprintf(&b, "- example %s at %s: %s → %s\n", code(e.ObservationID), code(or(e.At, f.Path)), code(or(e.Was, "nothing")), code(or(e.Is, "nothing")))
 		}
 		fmt.Fprintf(&b, "- %s\n", code(f.ID))
 	}
+	mdList(&b, resolvedTitle, lines(r.Resolved, resolvedLine))
+	mdList(&b, ignoresTitle, lines(r.Ignores, ignoreLine))
 	noise, latency, calls := tables(r)
 	mdTable(&b, noise)
 	mdTable(&b, latency)
@@ -94,6 +99,19 @@ func tables(r api.Report) (noise, latency, calls grid) {
 
 func three(q api.Quantiles) string {
 	return number(q.P50) + " / " + number(q.P95) + " / " + number(q.P99)
+}
+
+func mdList(b *strings.Builder, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n### %s\n\n", title)
+	for _, l := range lines[:min(len(lines), maxRows)] {
+		fmt.Fprintf(b, "- %s\n", md(l))
+	}
+	if more := len(lines) - maxRows; more > 0 {
+		fmt.Fprintf(b, "- … and %d more\n", more)
+	}
 }
 
 func mdTable(b *strings.Builder, g grid) {

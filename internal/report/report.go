@@ -116,6 +116,73 @@ func sureness(f api.Finding) string {
 	return s
 }
 
+// decision says who decided what, when and why, and why that holds no more; "" where nobody did.
+func decision(f api.Finding) string {
+	if f.Reopened != "" {
+		return "open again: " + f.Reopened
+	}
+	d := f.Decision
+	if d == nil {
+		return ""
+	}
+	s := d.Status + " by " + or(d.Who, "somebody") + " on " + d.At.UTC().Format(time.DateOnly)
+	if d.Expires != nil {
+		s += " until " + d.Expires.UTC().Format(time.DateOnly)
+	}
+	if d.Scope == "session" {
+		s += " for this session"
+	}
+	if d.Rule != "" {
+		s += " by " + d.Rule
+	}
+	if d.Reason != "" {
+		s += ": " + d.Reason
+	}
+	return s
+}
+
+// ignoreLine is what one rule hides.
+func ignoreLine(r api.IgnoreRule) string {
+	s := fmt.Sprintf("%s at %s (%s) by %s hides %s in %s requests", strings.Join(r.Kinds, ", "), r.Path,
+		or(strings.TrimSpace(r.Service+" "+r.Endpoint), "everywhere"), or(r.Who, "somebody"), plural(int64(r.Findings), "finding"), numeral.Count(r.Requests))
+	if r.Expired {
+		s += "; expired"
+	} else if r.Expires != nil {
+		s += "; until " + r.Expires.UTC().Format(time.DateOnly)
+	}
+	if r.Reason != "" {
+		s += ": " + r.Reason
+	}
+	return s
+}
+
+// resolvedLine is one finding that is gone.
+func resolvedLine(r api.Resolved) string {
+	return fmt.Sprintf("%s %s: %s (%s); not seen in %s requests", r.Service, r.Endpoint, r.Summary, r.ID, numeral.Count(r.Compared))
+}
+
+// The titles of the two lists.
+const (
+	resolvedTitle = "Resolved since an earlier session"
+	ignoresTitle  = "Ignored by rule"
+)
+
+// lines writes each of a list.
+func lines[T any](list []T, line func(T) string) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		out[i] = line(list[i])
+	}
+	return out
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return numeral.Count(n) + " " + noun + "s"
+}
+
 func where(f api.Finding) string {
 	if f.Endpoint == "*" {
 		return f.Service + " (several endpoints)"

@@ -59,6 +59,8 @@ func Text(r api.Report, o Options) string {
 	}
 	p.wrap("", 0, "Traffic: "+trafficLine(r.Traffic)+".")
 	p.findings(r)
+	p.list(resolvedTitle, lines(r.Resolved, resolvedLine))
+	p.list(ignoresTitle, lines(r.Ignores, ignoreLine))
 	p.tables(r)
 	p.b.WriteByte('\n')
 	p.b.WriteString(p.paint(dim, clip(nextStep(r), 4000)) + "\n")
@@ -119,6 +121,9 @@ func (p *painter) findings(r api.Report) {
 		if f.Cause != nil {
 			p.wrap("    ", 4, "follows: "+f.Cause.Summary+" ("+f.Cause.Detail+")")
 		}
+		if d := decision(f); d != "" {
+			p.wrap("    ", 4, d)
+		}
 		if e := f.Example; e != nil {
 			change := ""
 			if e.Was != "" || e.Is != "" {
@@ -127,6 +132,20 @@ func (p *painter) findings(r api.Report) {
 			p.line("e.g. " + e.ObservationID + " at " + or(e.At, f.Path) + change)
 		}
 		p.b.WriteString("    " + p.paint(dim, clip(f.ID, valueWidth)) + "\n")
+	}
+}
+
+// list writes lines below a title, and nothing when there are none.
+func (p *painter) list(title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(&p.b, "\n%s\n", p.paint(bold, title))
+	for _, l := range lines[:min(len(lines), maxRows)] {
+		p.wrap("  ", 2, l)
+	}
+	if more := len(lines) - maxRows; more > 0 {
+		fmt.Fprintf(&p.b, "  … and %d more (-o json shows all)\n", more)
 	}
 }
 

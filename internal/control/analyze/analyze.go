@@ -43,7 +43,11 @@ type Reports struct {
 	store evidence.Store
 	blobs blob.Store
 	now   func() time.Time
+	past  past
 }
+
+// settled is how long after a session's successor began the session may still change: what was under way is being judged.
+const settled = time.Minute
 
 // New makes Reports.
 func New(o Options) *Reports {
@@ -134,37 +138,27 @@ func (r *Reports) subject(ctx context.Context, ref string) (subject, error) {
 
 // judge makes the report of a session from its stored analysis; examples name their observations only.
 func (r *Reports) judge(ctx context.Context, s subject) (v1.Report, error) {
-	const op = "report"
-	decisions, err := r.decisions(ctx, s.env.ID)
+	words, err := r.said(ctx, s)
 	if err != nil {
 		return v1.Report{}, err
 	}
-	cfg := engine.Config{Services: s.session.Settings, Control: s.session.Control}
-	var analysis *engine.Analysis
-	rec, err := r.store.Get(ctx, evidence.Key{Kind: evidence.Analysis, ID: s.session.ID})
-	switch {
-	case errors.Is(err, evidence.ErrNotFound):
-		analysis = engine.New(cfg) // switched on, and no traffic yet
-	case err != nil:
-		return v1.Report{}, storeError(op, err)
-	default:
-		if analysis, err = engine.Restore(cfg, rec.Body); err != nil {
-			kind := fault.Internal
-			if fault.Is(err, fault.Conflict) { // another version of this program wrote it
-				kind = fault.Conflict
-			}
-			return v1.Report{}, fault.E(op, kind, fmt.Errorf("session %s: %w", s.session.ID, err))
-		}
+	analysis, err := r.analysis(ctx, s.session)
+	if err != nil {
+		return v1.Report{}, err
 	}
-	return analysis.Report(engine.Meta{
+	rep := analysis.Report(engine.Meta{
 		EnvironmentID: s.env.ID, BaselineID: s.session.Baseline, SessionID: s.session.ID,
 		Lineage: v1.ReportLineage{
 			BaselineRevision: s.session.BaselineRevision, BaselineDigest: s.session.BaselineDigest,
 			OverlayDigest: s.session.OverlayDigest, Services: append([]string{}, s.session.Services...),
 		},
-		Decisions: decisions,
-	}), nil
+		Decisions: words.decisions(), Ignored: words.ignored,
+	})
+	words.sign(&rep)
+	return rep, r.compareWithPast(ctx, s, &rep)
 }
+
+func isNotFound(err error) bool { return errors.Is(err, evidence.ErrNotFound) }
 
 // storeError keeps the kind that an adapter gave; other errors of a store mean that it cannot be reached.
 func storeError(op string, err error) error {

@@ -29,7 +29,7 @@ func TestReportIsTheLiveAnalysisWithLineageAndExamples(t *testing.T) {
 		EnvironmentID: "env_01", BaselineID: "env_base", SessionID: testSession,
 		Lineage: v1.ReportLineage{BaselineRevision: 3, BaselineDigest: "sha256:base", OverlayDigest: "sha256:over", Services: []string{"orders"}},
 	})
-	messages := cmpopts.IgnoreFields(v1.Example{}, "Request", "Baseline", "Control", "Candidate")
+	messages := cmpopts.IgnoreFields(v1.Example{}, "Reproduce", "Request", "Baseline", "Control", "Candidate")
 	if diff := cmp.Diff(want, got, messages); diff != "" {
 		t.Fatalf("report (-live +stored):\n%s", diff)
 	}
@@ -158,7 +158,7 @@ func TestDecisionsChangeTheReportAndCanBeTakenBack(t *testing.T) {
 		{analyze.Open, "", "hold"},
 		{analyze.Ignored, "", "insufficient"},
 	} {
-		f, err := d.reports.Decide(t.Context(), "feat", id, step.status, step.reason, "ada")
+		f, err := d.reports.Decide(t.Context(), "feat", id, v1.FindingPatch{Status: step.status, Reason: step.reason}, "ada")
 		if err != nil || f.ID != id || f.Status != step.status {
 			t.Fatalf("%s: got %+v, %v", step.status, f, err)
 		}
@@ -173,7 +173,7 @@ func TestDecisionsChangeTheReportAndCanBeTakenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"status":"ignored"`, `"who":"ada"`, `"reason":"the new API has strings"`, `"history"`} {
+	for _, want := range []string{`"status":"ignored"`, `"who":"ada"`, `"reason":"the new API has strings"`, `"history"`, `"classes":["type"]`} {
 		if !strings.Contains(string(rec.Body), want) {
 			t.Errorf("decision %s lacks %s", rec.Body, want)
 		}
@@ -209,7 +209,7 @@ func TestDecisionsThatCannotBeTakenAreRefused(t *testing.T) {
 		{"an environment without evidence", "other", id, analyze.Ignored, "", fault.NotFound},
 	}
 	for _, c := range cases {
-		if _, err := d.reports.Decide(t.Context(), c.ref, c.id, c.status, c.reason, "ada"); !fault.Is(err, c.kind) {
+		if _, err := d.reports.Decide(t.Context(), c.ref, c.id, v1.FindingPatch{Status: c.status, Reason: c.reason}, "ada"); !fault.Is(err, c.kind) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.kind)
 		}
 	}

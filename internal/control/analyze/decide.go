@@ -11,7 +11,6 @@ import (
 	"time"
 
 	v1 "microstax/api/v1"
-	"microstax/internal/engine"
 	"microstax/internal/evidence"
 	"microstax/internal/fault"
 )
@@ -38,35 +37,79 @@ type decision struct {
 }
 
 type said struct {
-	Status string    `json:"status"`
-	Reason string    `json:"reason,omitempty"`
-	Who    string    `json:"who,omitempty"`
-	At     time.Time `json:"at"`
+	Status   string     `json:"status"`
+	Reason   string     `json:"reason,omitempty"`
+	Who      string     `json:"who,omitempty"`
+	At       time.Time  `json:"at"`
+	Expires  *time.Time `json:"expires,omitempty"`
+	Session  string     `json:"session,omitempty"`  // the only one for which it holds; "" for all
+	Classes  []string   `json:"classes,omitempty"`  // of change that the finding showed
+	Severity string     `json:"severity,omitempty"` // that it had
 }
 
-// Decide records that somebody accepts a finding as meant, ignores it, or opens it again. The
-// finding stays in the report, with its status. The reason may be empty.
-func (r *Reports) Decide(ctx context.Context, ref, findingID, status, reason, who string) (v1.Finding, error) {
+// holds says whether it is in force, for a session and at a time.
+func (s said) holds(session string, now time.Time) bool {
+	return s.Status != Open && (s.Session == "" || s.Session == session) && (s.Expires == nil || now.Before(*s.Expires))
+}
+
+// The scopes of a decision.
+const (
+	ScopeEnvironment = "environment"
+	ScopeSession     = "session"
+)
+
+// document is the decision as people read it.
+func (s said) document() *v1.Decision {
+	d := &v1.Decision{Status: s.Status, Reason: s.Reason, Who: s.Who, At: s.At, Expires: s.Expires, Scope: ScopeEnvironment}
+	if s.Session != "" {
+		d.Scope = ScopeSession
+	}
+	return d
+}
+
+// Decide records that somebody accepts a finding as meant, ignores it, or opens it again. The finding stays in the report,
+// with its status. It is open again when the decision expires, and when it becomes another change than it was.
+func (r *Reports) Decide(ctx context.Context, ref, findingID string, p v1.FindingPatch, who string) (v1.Finding, error) {
 	const op = "decide on finding"
-	reason = strings.TrimSpace(reason)
-	switch {
-	case status != Accepted && status != Ignored && status != Open:
-		return v1.Finding{}, fault.Errorf(op, fault.Invalid, "%q is no status", status).WithHint("use accepted, ignored or open")
-	case len([]rune(reason)) > maxReason:
-		return v1.Finding{}, fault.Errorf(op, fault.Invalid, "the reason is longer than %d characters", maxReason)
+	now := said{Status: p.Status, Reason: strings.TrimSpace(p.Reason), Who: who, At: r.now().UTC(), Expires: p.Expires}
+	if p.Status != Accepted && p.Status != Ignored && p.Status != Open {
+		return v1.Finding{}, fault.Errorf(op, fault.Invalid, "%q is no status", p.Status).WithHint("use accepted, ignored or open")
+	}
+	if p.Scope != "" && p.Scope != ScopeEnvironment && p.Scope != ScopeSession {
+		return v1.Finding{}, fault.Errorf(op, fault.Invalid, "%q is no scope", p.Scope).WithHint("use environment or session")
+	}
+	if err := checkWords(op, now.Reason, p.Expires, now.At); err != nil {
+		return v1.Finding{}, err
 	}
 	s, err := r.subject(ctx, ref)
 	if err != nil {
 		return v1.Finding{}, err
 	}
-	if _, err := r.finding(ctx, s, findingID); err != nil {
+	f, err := r.finding(ctx, s, findingID)
+	if err != nil {
 		return v1.Finding{}, err
 	}
-	now := said{Status: status, Reason: reason, Who: who, At: r.now().UTC()}
+	if p.Scope == ScopeSession {
+		now.Session = s.session.ID
+	}
+	if p.Status != Open {
+		now.Classes, now.Severity = f.Classes, f.Severity
+	}
 	if err := r.record(ctx, s.env.ID, findingID, now); err != nil {
 		return v1.Finding{}, storeError(op, err)
 	}
 	return r.finding(ctx, s, findingID)
+}
+
+// checkWords refuses what cannot be meant.
+func checkWords(op, reason string, expires *time.Time, now time.Time) error {
+	if len([]rune(reason)) > maxReason {
+		return fault.Errorf(op, fault.Invalid, "the reason is longer than %d characters", maxReason)
+	}
+	if expires != nil && !expires.After(now) {
+		return fault.Errorf(op, fault.Invalid, "it would end at %s, which is over", expires.Format(time.RFC3339)).WithHint("give a time that is to come")
+	}
+	return nil
 }
 
 func (r *Reports) record(ctx context.Context, envID, findingID string, now said) error {
@@ -104,30 +147,4 @@ func (r *Reports) recordOnce(ctx context.Context, envID, findingID string, now s
 		Kind: key.Kind, ID: key.ID, Parent: envID, Body: body, Created: created, Updated: now.At,
 	}}}})
 	return err
-}
-
-// decisions are those in force for an environment, by finding.
-func (r *Reports) decisions(ctx context.Context, envID string) (map[string]engine.Decision, error) {
-	const op, page = "read decisions", 1000
-	out := map[string]engine.Decision{}
-	q := evidence.Query{Kind: evidence.Decision, Parent: envID, Limit: page}
-	for {
-		recs, err := r.store.List(ctx, q)
-		if err != nil {
-			return nil, storeError(op, err)
-		}
-		for _, rec := range recs {
-			var d decision
-			if err := json.Unmarshal(rec.Body, &d); err != nil {
-				return nil, fault.E(op, fault.Internal, fmt.Errorf("read %s: %w", rec.ID, err))
-			}
-			if d.Status != Open {
-				out[d.Finding] = engine.Decision{Status: d.Status, Reason: d.Reason}
-			}
-		}
-		if len(recs) < page {
-			return out, nil
-		}
-		q.After = recs[len(recs)-1].ID
-	}
 }

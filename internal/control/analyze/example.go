@@ -43,6 +43,9 @@ func (r *Reports) fillExamples(ctx context.Context, s subject, findings []v1.Fin
 			opened[rec.ID] = o
 		}
 		fill(f.Example, o)
+		if p, ok := r.where(ctx, s, f.Service); ok {
+			f.Example.Reproduce = reproduce(p, f.Example.Request)
+		}
 	}
 	return nil
 }

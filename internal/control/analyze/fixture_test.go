@@ -63,7 +63,8 @@ func newDesk(t *testing.T) *desk {
 // Lookup knows two overlays; only the first is shadowed in these tests.
 func (d *desk) Lookup(_ context.Context, ref string) (environment.Environment, error) {
 	for _, e := range []environment.Environment{
-		{ID: "env_01", Name: "feat", Mode: blueprint.Overlay}, {ID: "env_02", Name: "other", Mode: blueprint.Overlay},
+		{ID: "env_01", Name: "feat", Mode: blueprint.Overlay, OverlayID: "feat-1"},
+		{ID: "env_base", Name: "base", Addresses: map[string]string{"env_base/gateway/orders": "127.0.0.1:4100"}}, {ID: "env_02", Name: "other", Mode: blueprint.Overlay},
 	} {
 		if ref == e.ID || ref == e.Name {
 			return e, nil

@@ -15,7 +15,7 @@ import (
 const forgetFor = time.Minute
 
 // Forget deletes all evidence of an environment: its shadow sessions, their analyses and kept observations with their
-// bytes, and what people decided about findings. Forgetting twice, or what never was, is harmless; after an error it can
+// bytes, and what people decided about findings and places. Forgetting twice, or what never was, is harmless; after an error it can
 // be called again.
 func (in *Ingest) Forget(ctx context.Context, environmentID string) error {
 	select {
@@ -42,11 +42,16 @@ func (in *Ingest) Forget(ctx context.Context, environmentID string) error {
 			return err
 		}
 	}
-	decisions, err := in.every(ctx, evidence.Query{Kind: evidence.Decision, Parent: environmentID})
-	if err != nil {
-		return err
+	for _, kind := range []evidence.Kind{evidence.Decision, evidence.Rule} {
+		words, err := in.every(ctx, evidence.Query{Kind: kind, Parent: environmentID})
+		if err != nil {
+			return err
+		}
+		if err := in.deleteAll(ctx, words); err != nil {
+			return err
+		}
 	}
-	return in.deleteAll(ctx, decisions)
+	return nil
 }
 
 // drop takes a session out of memory for good.
