@@ -84,6 +84,7 @@ func planeMetrics() []planeMetric {
 		m("malformed_total", "Requests that were refused as malformed.", c, func(s proxy.Stats) int64 { return s.Malformed }),
 		m("unroutable_total", "Requests that nobody could answer.", c, func(s proxy.Stats) int64 { return s.Unroutable }),
 		m("upstream_errors_total", "Requests whose upstream failed.", c, func(s proxy.Stats) int64 { return s.UpstreamErrors }),
+		m("raw_connections_total", "Connections that were carried as raw TCP.", c, func(s proxy.Stats) int64 { return s.RawConnections }),
 		m("refused_connections_total", "Connections over the limit.", c, func(s proxy.Stats) int64 { return s.RefusedConnections }),
 		m("mirror_waiting", "Copies that wait to be mirrored.", g, func(s proxy.Stats) int64 { return s.Waiting }),
 		m("lost_records_total", "Baseline calls that found no place to be recorded.", c, func(s proxy.Stats) int64 { return s.LostRecords }),

@@ -135,7 +135,12 @@ func (s *server) build(ctx context.Context) (err error) {
 		Dir: s.settings.DataDir, Inherit: inherited(config.Inherited()), Logger: s.log,
 	})
 	s.onStop("driver", func(context.Context) error { return drv.Close() })
+	shown, err := gatewayTLS(&s.settings, time.Now())
+	if err != nil {
+		return err
+	}
 	s.deploy = deploy.New(deploy.Options{
+		TLS:   shown,
 		Store: s.store, Driver: drv, Plane: &tables{Plane: s.plane}, Now: time.Now, Entropy: rand.Reader, Logger: s.log,
 		Ports:  deploy.PortRange{First: s.settings.Ports.First, Last: s.settings.Ports.Last},
 		Limits: deploy.Limits{Environments: limits.Environments, Instances: limits.Instances},

@@ -62,13 +62,24 @@ func (l *loader) mapping(table []Setting, path, prefix string, n *yaml.Node) {
 			l.complain(at(path, key, value, ruleValue), "%s must be a single value", key)
 		case value.Tag == "!!null":
 			l.complain(at(path, key, value, ruleValue), "%s has no value", key)
-		case key == "dataDir" && !filepath.IsAbs(value.Value):
-			l.settings.DataDir = filepath.Join(l.settings.Home, value.Value) // a path in a file starts at the file
+		case isPath(key, value.Value) && !filepath.IsAbs(value.Value):
+			l.set(table[known], filepath.Join(l.settings.Home, value.Value), at(path, key, value, ruleValue)) // it starts at the file
 		default:
 			l.set(table[known], value.Value, at(path, key, value, ruleValue))
 		}
 		seen[key] = true
 	}
+}
+
+// isPath says whether a setting's value is a path.
+func isPath(key, value string) bool {
+	switch key {
+	case "dataDir", "tlsKey":
+		return true
+	case "tlsCertificate":
+		return value != selfMade && value != "off"
+	}
+	return false
 }
 
 func at(file, key string, n *yaml.Node, rule string) fault.Place {

@@ -154,6 +154,9 @@ func (l *loader) derive() error {
 		return fault.E("find data directory", fault.Invalid, err)
 	}
 	s.DataDir = abs
+	if err := l.certificate(&s.TLS); err != nil {
+		return err
+	}
 	if s.Listen == "" {
 		s.Listen = local(s.APIURL)
 	}
@@ -162,6 +165,26 @@ func (l *loader) derive() error {
 	}
 	if _, port, err := net.SplitHostPort(s.Listen); err == nil && l.within(port) {
 		l.complain(fault.Place{Path: "listen", Rule: ruleValue}, "listen %s lies within ports %d-%d, which environments use", s.Listen, s.Ports.First, s.Ports.Last)
+	}
+	return nil
+}
+
+// certificate makes the paths of files absolute, and wants both or none.
+func (l *loader) certificate(t *TLS) error {
+	if (t.Certificate == "") != (t.Key == "") {
+		l.complain(fault.Place{Path: "tlsCertificate", Rule: ruleValue},
+			"tlsCertificate and tlsKey go together: give both files, or tlsCertificate: %s alone", selfMade)
+		return nil
+	}
+	for _, path := range []*string{&t.Certificate, &t.Key} {
+		if *path == "" {
+			continue
+		}
+		abs, err := l.o.Abs(*path)
+		if err != nil {
+			return fault.E("find certificate", fault.Invalid, err)
+		}
+		*path = abs
 	}
 	return nil
 }

@@ -109,6 +109,9 @@ func TestValues(t *testing.T) {
 		{"listen follows an IPv6 URL", source{env: with(map[string]string{"MICROSTAX_API_URL": "http://[::1]:4000"})}, listen, "[::1]:4000"},
 		{"a remote URL has no listen", source{env: with(map[string]string{"MICROSTAX_API_URL": "https://m.example"})}, listen, ""},
 		{"sizes in MB", source{env: with(nil), file: "limits: {maxBody: 2 MB}"}, func(s config.Settings) any { return s.Limits.MaxBody }, int64(2_000_000)},
+		{"a certificate in the file starts at the file", source{env: with(nil), file: "tlsCertificate: c.pem\ntlsKey: /k.pem"}, func(s config.Settings) any { return s.TLS }, config.TLS{Certificate: "/home/u/.local/state/microstax/c.pem", Key: "/k.pem"}},
+		{"a self-made certificate", source{env: with(nil), file: "tlsCertificate: self-made"}, func(s config.Settings) any { return s.TLS }, config.TLS{SelfMade: true}},
+		{"no certificate after all", source{env: with(map[string]string{"MICROSTAX_TLS_CERTIFICATE": "off"}), file: "tlsCertificate: self-made"}, func(s config.Settings) any { return s.TLS }, config.TLS{}},
 		{"no limit", source{env: with(nil), file: "limits: {answerTimeout: off}"}, func(s config.Settings) any { return s.Limits.AnswerTimeout }, time.Duration(0)},
 		{"a limit", source{env: with(map[string]string{"MICROSTAX_LIMIT_ANSWER_TIMEOUT": "90s"})}, func(s config.Settings) any { return s.Limits.AnswerTimeout }, 90 * time.Second},
 		{"sizes in bytes", source{env: with(nil), file: "limits: {maxBody: 4096}"}, func(s config.Settings) any { return s.Limits.MaxBody }, int64(4096)},
@@ -188,6 +191,7 @@ func TestBadFiles(t *testing.T) {
 func TestSettingsThatDoNotGoTogether(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct{ file, want string }{
+		"certificate alone":   {"tlsCertificate: /c.pem", "tlsCertificate and tlsKey go together"},
 		"body above budget":   {"limits: {maxBody: 2MiB, captureBudget: 1MiB}", "limits.captureBudget"},
 		"API among the ports": {"listen: 127.0.0.1:20005", "lies within ports"},
 	} {

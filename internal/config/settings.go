@@ -23,7 +23,16 @@ type Settings struct {
 	LogLevel slog.Level // of the server
 	User     string     // who acts, for the audit; "" when the environment does not say
 	Color    bool       // whether a terminal may be given colours
+	TLS      TLS
 	Limits   Limits
+}
+
+// TLS is what gateways of environments show to users: absolute paths of PEM files, or a certificate that the server makes.
+// The zero value is none: they are not encrypted.
+type TLS struct {
+	Certificate string
+	Key         string
+	SelfMade    bool
 }
 
 // PortRange are the TCP ports from First to Last, both included.

@@ -30,6 +30,8 @@ func Table() []Setting {
 		{"listen", "MICROSTAX_LISTEN", "", setListen},
 		{"ports", "MICROSTAX_PORTS", "20000-31999", setPorts},
 		{"log", "MICROSTAX_LOG", "info", setLevel},
+		{"tlsCertificate", "MICROSTAX_TLS_CERTIFICATE", "", setCertificate},
+		{"tlsKey", "MICROSTAX_TLS_KEY", "", func(s *Settings, v string) error { s.TLS.Key = v; return nil }},
 		{"limits.ring", "MICROSTAX_LIMIT_RING", "8192", count(1<<20, func(l *Limits) *int { return &l.Ring })},
 		{"limits.captureBudget", "MICROSTAX_LIMIT_CAPTURE_BUDGET", "256MiB", size(1<<40, func(l *Limits) *int64 { return &l.CaptureBudget })},
 		{"limits.maxBody", "MICROSTAX_LIMIT_MAX_BODY", "1MiB", size(1<<30, func(l *Limits) *int64 { return &l.MaxBody })},
@@ -56,6 +58,17 @@ func setURL(s *Settings, v string) error {
 		return fmt.Errorf("%q is not the URL of a server: write it like http://127.0.0.1:3000", v)
 	}
 	s.APIURL = strings.TrimRight(v, "/")
+	return nil
+}
+
+// selfMade stands for a certificate that the server makes.
+const selfMade = "self-made"
+
+func setCertificate(s *Settings, v string) error {
+	s.TLS.Certificate, s.TLS.SelfMade = v, v == selfMade
+	if v == selfMade || v == "off" {
+		s.TLS.Certificate = ""
+	}
 	return nil
 }
 

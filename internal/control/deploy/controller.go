@@ -46,6 +46,7 @@ type Options struct {
 	Ports   PortRange        // default 20000–29999: below what systems use for outgoing connections
 	Prober  Prober           // default: real HTTP, TCP and commands
 	Limits  Limits
+	TLS     *route.TLS // what gateways that speak HTTP show to users; nil: they are not encrypted
 }
 
 // Controller makes environments exist. Build one with New, keep it going with Run, and end it with Close.
@@ -58,6 +59,7 @@ type Controller struct {
 	log     *slog.Logger
 	prober  Prober
 	limits  Limits
+	secure  *route.TLS
 	ports   *ports
 	pub     *publisher
 
@@ -80,7 +82,7 @@ func New(o Options) *Controller {
 	o = o.withDefaults()
 	c := &Controller{
 		store: o.Store, driver: o.Driver, plane: o.Plane, now: o.Now, entropy: o.Entropy, log: o.Logger, prober: o.Prober,
-		limits: o.Limits, ports: newPorts(o.Ports, o.Entropy),
+		limits: o.Limits, secure: o.TLS, ports: newPorts(o.Ports, o.Entropy),
 		loaded: make(chan struct{}), turn: make(chan struct{}, 1), actors: map[string]*actor{},
 	}
 	c.life, c.end = context.WithCancel(context.Background())

@@ -136,7 +136,7 @@ func (p *publisher) publish() bool {
 	p.mu.Lock()
 	n := p.asked
 	p.mu.Unlock()
-	err := p.apply(buildTable(p.c.states(), p.revision+1))
+	err := p.apply(encrypt(buildTable(p.c.states(), p.revision+1), p.c.secure))
 	if err != nil && !p.c.stops() { // the plane is closed before the environments are
 		p.c.log.Error("publish routes", "error", err)
 	}

@@ -48,7 +48,7 @@ func (c *Controller) draw(m *member) v1.Environment {
 	}
 	for _, svc := range m.whole.Services {
 		if addr := e.Addresses[gatewayID(e.ID, svc.Name)]; svc.Exposed() && addr != "" {
-			out.Endpoints = append(out.Endpoints, v1.Endpoint{Service: svc.Name, Port: svc.MainPort().Name, URL: scheme(svc) + "://" + addr})
+			out.Endpoints = append(out.Endpoints, v1.Endpoint{Service: svc.Name, Port: svc.MainPort().Name, URL: outside(scheme(svc), c.secure) + "://" + addr})
 		}
 		service := m.draw(svc, because[svc.Name])
 		if seer, ok := c.plane.(propagationSeer); ok {

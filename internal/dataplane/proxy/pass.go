@@ -72,7 +72,12 @@ func copyTo(dst, src net.Conn, buf []byte, look func(p []byte)) error {
 
 // passRaw forwards a connection that is not HTTP.
 func (c *conn) passRaw() {
+	c.p.stats.raw.Add(1)
+	c.idle.Store(false)
 	t := c.l.plan.Load().def
+	if t != nil && len(t.Addrs) == 0 {
+		c.p.stats.unroutable.Add(1)
+	}
 	if t == nil || len(t.Addrs) == 0 || t.Effect != nil {
 		return // a shadow's raw connection has nowhere to go: nothing of it may leave
 	}

@@ -97,13 +97,14 @@ type Plane struct {
 
 // stats count what the plane did.
 type stats struct {
-	requests, malformed, unroutable, upstreamErrors, refusedConns atomic.Int64
-	connections                                                   atomic.Uint64
+	requests, malformed, unroutable, upstreamErrors, refusedConns, raw atomic.Int64
+	connections                                                        atomic.Uint64
 }
 
 // Stats is a snapshot of a plane's counters.
 type Stats struct {
 	Requests, Malformed, Unroutable, UpstreamErrors, RefusedConnections int64
+	RawConnections                                                      int64 // that were carried without being read as HTTP
 	Waiting, LostRecords                                                int64
 }
 
@@ -237,7 +238,7 @@ func (p *Plane) Stats() Stats {
 	s := Stats{
 		Requests: p.stats.requests.Load(), Malformed: p.stats.malformed.Load(),
 		Unroutable: p.stats.unroutable.Load(), UpstreamErrors: p.stats.upstreamErrors.Load(),
-		RefusedConnections: p.stats.refusedConns.Load(),
+		RefusedConnections: p.stats.refusedConns.Load(), RawConnections: p.stats.raw.Load(),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
