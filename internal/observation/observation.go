@@ -63,7 +63,7 @@ type Call struct {
 
 // Observation is everything one mirrored request caused.
 type Observation struct {
-	ID      string    `json:"id"`      // obs_…
+	ID      string    `json:"id"`      // obs_…; may be empty where Alike and no Control runs: nothing names it then
 	Session string    `json:"session"` // ses_…, the shadow session
 	Service string    `json:"service"` // the service whose hop was mirrored
 	At      time.Time `json:"at"`      // when the baseline's request head was complete
@@ -124,9 +124,10 @@ type Tally struct {
 	Dropped  []Group   `json:"dropped,omitempty"`
 }
 
-// Envelope is what travels: exactly one of the two is set.
+// Envelope is what travels: exactly one of the three is set.
 type Envelope struct {
 	Observation *Observation `json:"observation,omitempty"`
+	Alike       *AlikeBatch  `json:"alike,omitempty"`
 	Tally       *Tally       `json:"tally,omitempty"`
 }
 
@@ -134,6 +135,9 @@ type Envelope struct {
 func (e Envelope) Session() string {
 	if e.Observation != nil {
 		return e.Observation.Session
+	}
+	if e.Alike != nil {
+		return e.Alike.Session
 	}
 	if e.Tally != nil {
 		return e.Tally.Session

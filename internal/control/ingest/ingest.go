@@ -67,6 +67,7 @@ type Ingest struct {
 	watching     int
 	refused      map[string]refusal // sessions that cannot be loaded, so that not every envelope asks the store
 	stats        Stats
+	alike        observation.Observation // the one that is being judged: none of them is kept
 }
 
 // session is what memory holds of one shadow session.
@@ -122,9 +123,10 @@ func orInt[T ~int | ~int64](v, def T) T {
 // first envelope of a session, so that nothing is lost. An envelope of a session that does not exist is counted and
 // refused with fault.NotFound.
 func (in *Ingest) Handle(ctx context.Context, e observation.Envelope) error {
-	if e.Session() == "" || (e.Observation != nil) == (e.Tally != nil) {
+	if e.Session() == "" || contents(&e) != 1 {
 		in.count(func(s *Stats) { s.Rejected++ })
-		return fault.Errorf("ingest envelope", fault.Invalid, "it holds no session, or not exactly one of observation and tally")
+		return fault.Errorf("ingest envelope", fault.Invalid,
+			"it holds no session, or not exactly one of observation, alike observations and tally")
 	}
 	for {
 		if in.apply(e) {
@@ -137,6 +139,15 @@ func (in *Ingest) Handle(ctx context.Context, e observation.Envelope) error {
 	}
 }
 
+func contents(e *observation.Envelope) (n int) {
+	for _, has := range [...]bool{e.Observation != nil, e.Alike != nil, e.Tally != nil} {
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
 // apply adds the envelope to its session; false when memory does not have the session.
 func (in *Ingest) apply(e observation.Envelope) bool {
 	in.mu.Lock()
@@ -146,10 +157,16 @@ func (in *Ingest) apply(e observation.Envelope) bool {
 		return false
 	}
 	s.used, s.open = in.now(), true
-	if e.Tally != nil {
+	switch {
+	case e.Tally != nil:
 		s.analysis.Tally(*e.Tally)
 		in.stats.Tallies++
-	} else {
+	case e.Alike != nil:
+		for i := range e.Alike.List {
+			in.alike = e.Alike.List[i].Observation(e.Alike.Session)
+			in.observe(s, &in.alike)
+		}
+	default:
 		in.observe(s, e.Observation)
 	}
 	in.touch(s)

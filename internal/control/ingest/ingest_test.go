@@ -308,3 +308,32 @@ func TestMetricsAreWellFormed(t *testing.T) {
 		}
 	}
 }
+
+func TestAlikeObservationsCountAsThoseThatTravelAlone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	list := []observation.Alike{
+		{ID: "obs_1", Service: "orders", Method: "GET", Path: "/orders/1", Status: 200, At: start, Unit: "u", Context: 1, Twin: true},
+		{Service: "orders", Method: "GET", Path: "/orders/2", Status: 200, At: start, OwnUnit: true, Context: 2},
+	}
+	batched, single := b.ingest(ingest.Limits{}), newBench(t)
+	b.handle(batched, received(testSession, 2), observation.Envelope{Alike: &observation.AlikeBatch{Session: testSession, List: list}})
+	b.flush(batched)
+	alone := single.ingest(ingest.Limits{})
+	single.handle(alone, received(testSession, 2))
+	for i := range list {
+		o := list[i].Observation(testSession)
+		single.handle(alone, observation.Envelope{Observation: &o})
+	}
+	single.flush(alone)
+	got, want := b.stored(testSession), single.stored(testSession)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-one by one +together):\n%s", d)
+	}
+	if got.Traffic.Compared != 2 || got.Traffic.Identical != 2 || len(b.kept(testSession)) != 0 {
+		t.Errorf("got %+v, %d kept", got.Traffic, len(b.kept(testSession)))
+	}
+	if s := batched.Stats(); s.Observations != 2 || s.Identical != 2 {
+		t.Errorf("stats: %+v", s)
+	}
+}

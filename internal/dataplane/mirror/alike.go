@@ -11,6 +11,7 @@ import (
 
 	"microstax/internal/dataplane/tap"
 	"microstax/internal/exchange"
+	"microstax/internal/observation"
 )
 
 // answers remembers which requests were seen, and a hash of what the baseline answered last. What it has room for can be
@@ -44,14 +45,19 @@ func (a *answers) swap(context, answer uint64) (before uint64, known bool) {
 // alike says whether all answers are the baseline's, to the byte but for the clock's Date, and nothing else is to be
 // learnt from them: the request has been seen before, and where no control runs the baseline answers as it did then.
 func (a *answers) alike(context uint64, baseline, control, candidate *tap.Capture) bool {
-	before, known := a.swap(context, answerHash(baseline))
-	if !known || control == nil && before != answerHash(baseline) {
+	sum := answerHash(baseline)
+	before, known := a.swap(context, sum)
+	if !known || control == nil && before != sum {
 		return false
 	}
 	return sameAnswer(baseline, candidate) && (control == nil || sameAnswer(baseline, control))
 }
 
+// sameAnswer says whether a shadow answered what the baseline did, to the byte but for Date.
 func sameAnswer(x, y *tap.Capture) bool {
+	if y.Echo {
+		return true
+	}
 	return x.Outcome == exchange.OK && y.Outcome == exchange.OK &&
 		x.Response.Same(&y.Response) && sameHead(x.ResponseHead, y.ResponseHead)
 }
@@ -119,14 +125,21 @@ func contextOf(j *Job) uint64 {
 	return sum ^ j.Capture.Request.Sum()
 }
 
-// outline is an exchange without what makes it large: method, path, status and times.
-func outline(c *tap.Capture) exchange.Exchange {
-	e := exchange.Exchange{Start: c.Start, FirstByte: c.FirstByte, Duration: c.Duration, Outcome: c.Outcome}
-	e.Request.Method, e.Request.Target = c.Line()
-	if len(c.ResponseHead) >= 12 {
-		for _, d := range c.ResponseHead[9:12] {
-			e.Response.Status = e.Response.Status*10 + int(d-'0')
-		}
+// summary is what is left of a job of which nothing else is to be told.
+func (r *Runner) summary(j *Job, w *worker, context uint64, control, candidate *tap.Capture) observation.Alike {
+	a := observation.Alike{
+		Service: j.Entry.Service, At: j.Capture.Start, TraceID: j.TraceID, Unit: r.unit(j), OwnUnit: j.OwnUnit,
+		Lane: r.Lanes(j.Entry), Context: context, Status: j.Capture.Status(), Twin: control != nil,
+		Baseline: timing(j.Capture), Candidate: timing(candidate),
 	}
-	return e
+	a.Method, a.Path = j.Capture.LineAgain(w.path)
+	w.path = a.Path
+	if control != nil { // only then one may be named: as an example of a slow answer
+		a.ID, a.Control = r.newID(), timing(control)
+	}
+	return a
+}
+
+func timing(c *tap.Capture) observation.Timing {
+	return observation.Timing{FirstByte: c.FirstByte, Duration: c.Duration}
 }

@@ -47,23 +47,19 @@ func (r *Runner) perform(ctx context.Context, w *worker, t *task) {
 	case scene.muddled():
 		r.drop(j, Unattributed)
 	default: // also when a side failed: to leave out the control's failures alone would tilt the comparison
-		r.out <- r.observe(j, scene, control, candidate)
+		r.tell(w, j, scene, control, candidate)
 	}
 }
 
-// observe makes the observation: a light one when there is nothing to see.
-func (r *Runner) observe(j *Job, scene *scene, control, candidate *tap.Capture) *observation.Observation {
-	o := r.newObservation(j)
-	o.Context = contextOf(j)
-	if scene.script == nil && r.seen.alike(o.Context, j.Capture, control, candidate) {
-		o.Alike = true
-		o.Baseline, o.Candidate = outline(j.Capture), outline(candidate)
-		if control != nil {
-			c := outline(control)
-			o.Control = &c
-		}
-		return o
+// tell tells what came of a job: little, when there is nothing to see.
+func (r *Runner) tell(w *worker, j *Job, scene *scene, control, candidate *tap.Capture) {
+	context := contextOf(j)
+	if scene.script == nil && r.seen.alike(context, j.Capture, control, candidate) {
+		r.out.alike(r.summary(j, w, context, control, candidate))
+		return
 	}
+	o := r.newObservation(j)
+	o.Context = context
 	o.Baseline, o.Candidate = j.Capture.Exchange(), candidate.Exchange()
 	o.Candidate.Request = o.Baseline.Request
 	if control != nil {
@@ -76,7 +72,7 @@ func (r *Runner) observe(j *Job, scene *scene, control, candidate *tap.Capture) 
 		o.CallsTraced = scene.script.Exact
 		o.BaselineCalls, o.ControlCalls, o.CandidateCalls = scene.script.Story()
 	}
-	return o
+	r.out.whole(o)
 }
 
 // exchanges sends to both sides at once, the one that the coin chose a moment earlier. Without a control it returns nil
@@ -117,7 +113,7 @@ func (r *Runner) letterFor(w *worker, side effects.Side, j *Job) *letter {
 		return &w.letter
 	}
 	l := &w.letters[side]
-	l.close, l.second, l.talk = w.letter.close, w.letter.second, w.letter.talk
+	l.close, l.second, l.talk, l.base = w.letter.close, w.letter.second, w.letter.talk, w.letter.base
 	l.rewrite(&own)
 	return l
 }

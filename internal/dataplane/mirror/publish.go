@@ -19,42 +19,31 @@ func (r *Runner) publish(ctx context.Context) {
 	<-gather.C
 	for {
 		select {
-		case o, ok := <-r.out:
-			if ok && len(r.out) == 0 {
-				gather.Reset(gatherFor)
-				<-gather.C
+		case <-r.out.more:
+			gather.Reset(gatherFor)
+			<-gather.C
+			list, last := r.out.take()
+			r.account(ctx)
+			for i := range list {
+				if o := list[i].Observation; o != nil {
+					list[i].Observation = r.opts.Redactor.Observation(o)
+				}
+				r.send(ctx, list[i])
 			}
-			more := len(r.out)
-			r.tell(ctx)
-			if !ok {
+			if last {
 				return
 			}
-			r.pass(ctx, o)
-			for range more {
-				if o, ok := <-r.out; ok {
-					r.pass(ctx, o)
-				}
-			}
 		case <-tick.C:
-			r.tell(ctx)
+			r.account(ctx)
 		}
 	}
 }
 
-// gatherFor is how long what was observed may wait for more, and outRing how many may.
-const (
-	gatherFor = 2 * time.Millisecond
-	outRing   = 512
-)
+// gatherFor is how long what was observed may wait for more.
+const gatherFor = 2 * time.Millisecond
 
-func (r *Runner) pass(ctx context.Context, o *observation.Observation) {
-	if !o.Alike {
-		o = r.opts.Redactor.Observation(o)
-	}
-	r.send(ctx, observation.Envelope{Observation: o})
-}
-
-func (r *Runner) tell(ctx context.Context) {
+// account publishes the counts.
+func (r *Runner) account(ctx context.Context) {
 	if t, any := r.count.tally(r.opts.Shadow.Session, time.Now()); any {
 		r.send(ctx, observation.Envelope{Tally: &t})
 	}
@@ -72,10 +61,11 @@ func (r *Runner) send(ctx context.Context, e observation.Envelope) {
 	}
 }
 
+func (r *Runner) newID() string { return id.New(id.Observation, time.Now(), r.opts.Entropy) }
+
 func (r *Runner) newObservation(j *Job) *observation.Observation {
 	return &observation.Observation{
-		ID: id.New(id.Observation, time.Now(), r.opts.Entropy), Session: r.opts.Shadow.Session,
-		Service: j.Entry.Service, At: j.Capture.Start, TraceID: j.TraceID,
+		ID: r.newID(), Session: r.opts.Shadow.Session, Service: j.Entry.Service, At: j.Capture.Start, TraceID: j.TraceID,
 		Unit: r.unit(j), OwnUnit: j.OwnUnit, Lane: r.Lanes(j.Entry),
 	}
 }

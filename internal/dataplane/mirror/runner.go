@@ -88,7 +88,7 @@ type Runner struct {
 	seen   answers
 	ids    [2]identity.Map // by effects.Side
 	learnt atomic.Bool     // there is something in them
-	out    chan *observation.Observation
+	out    outbox
 
 	cancel   context.CancelFunc
 	quit     chan struct{} // closed when no more jobs are taken
@@ -108,13 +108,14 @@ func NewRunner(o Options) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{
 		opts: o, count: newCounters(), ring: make(chan Job, o.RingSize), calls: make(chan Called, recordRing),
-		limit: newLimiter(1), out: make(chan *observation.Observation, outRing),
+		limit:  newLimiter(1),
 		cancel: cancel, quit: make(chan struct{}), done: make(chan struct{}), gather: time.NewTimer(time.Hour),
 		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // a fair coin, no secret
 	}
 	r.scenes.init()
 	r.order.init()
 	r.seen.init()
+	r.out.init(o.Shadow.Session)
 	r.crew.run, r.crew.web = r.perform, newWeb()
 	go r.run(ctx)
 	return r
@@ -194,7 +195,7 @@ func (r *Runner) run(ctx context.Context) {
 	}
 	close(recorderQuit)
 	side.Wait()
-	close(r.out)
+	r.out.close()
 	<-published
 }
 

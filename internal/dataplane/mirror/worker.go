@@ -31,6 +31,7 @@ type worker struct {
 	lanes   [2]lane    // by effects.Side
 	halves  chan half
 	answers chan *tap.Capture
+	path    string // of the request before
 }
 
 // half is one side's half of a job.

@@ -284,6 +284,9 @@ func (c *conn) passAnswer(tr *transit, up *upstream) (keep, keepUp bool) {
 	switch {
 	case err == nil:
 		tr.finish(exchange.OK, "")
+		if tr.capture != nil {
+			tr.capture.Simple = keepUp && body.Kind != http1.Chunked
+		}
 	case isWriteError(err):
 		tr.finish(exchange.Canceled, "client left")
 		return false, false

@@ -114,7 +114,7 @@ func (c *conn) sessionOf(plan *plan) (session string, own bool) {
 				return c.named(where, v), false
 			}
 		case "header":
-			if v := c.head.Get(strings.ToLower(name)); len(v) > 0 {
+			if v := c.head.Get(name); len(v) > 0 {
 				return c.named(where, v), false
 			}
 		case "client-ip":
@@ -183,6 +183,7 @@ func (c *conn) live(plan *plan, t *target, x *belonging) bool {
 	e := c.edit(plan, t, x)
 	c.out = rewriteInto(c.out, &c.head, &e)
 	capture := tap.New(time.Now(), c.out, maxBody, c.p.budget)
+	capture.Asked = tap.MannerOf(&c.head)
 	tr := &c.transit
 	*tr = transit{
 		head: c.out, addr: t.addr(), capture: capture, isHead: string(c.head.Method) == "HEAD", target: t, plan: plan,

@@ -97,12 +97,15 @@ func compileTarget(t *route.Target, runners map[string]*mirror.Runner) *target {
 	return c
 }
 
-// sessionKeys is where any of the table's shadows looks for a user's session.
+// sessionKeys is where any of the table's shadows looks for a user's session, names of headers in lower case.
 func sessionKeys(t *route.Table) []string {
 	var keys []string
 	seen := map[string]bool{}
 	add := func(list []string) {
 		for _, k := range list {
+			if kind, _, _ := strings.Cut(k, ":"); kind == "header" {
+				k = strings.ToLower(k)
+			}
 			if !seen[k] {
 				seen[k] = true
 				keys = append(keys, k)

@@ -42,6 +42,12 @@ func (c *Collector) Publish(_ context.Context, e observation.Envelope) error {
 	if e.Observation != nil {
 		c.observations = append(c.observations, e.Observation)
 	}
+	if e.Alike != nil {
+		for i := range e.Alike.List {
+			o := e.Alike.List[i].Observation(e.Alike.Session)
+			c.observations = append(c.observations, &o)
+		}
+	}
 	if e.Tally != nil {
 		c.tally.Received += e.Tally.Received
 		c.tally.Mirrored += e.Tally.Mirrored

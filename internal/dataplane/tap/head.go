@@ -78,6 +78,7 @@ func Hop(name string) bool {
 // body would get was not known.
 func (c *Capture) Chunked() {
 	c.RequestHead = append(c.RequestHead[:len(c.RequestHead)-2], "transfer-encoding: chunked\r\n\r\n"...)
+	c.Asked.Chunked = true
 }
 
 // Trailers takes a trailer section that never was text.

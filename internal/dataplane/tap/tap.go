@@ -142,6 +142,9 @@ func (b *Body) Whole() bool { return !b.over }
 // Data are the bytes kept; the caller must not change them.
 func (b *Body) Data() []byte { return b.data }
 
+// Is says whether p is the whole body.
+func (b *Body) Is(p []byte) bool { return !b.over && len(b.trailer) == 0 && bytes.Equal(b.data, p) }
+
 func (b *Body) exchange() exchange.Body {
 	e := exchange.Body{Data: bytes.Clone(b.data), Length: b.length}
 	if b.over {
@@ -164,7 +167,25 @@ type Capture struct {
 	RequestHead, ResponseHead []byte
 	Request, Response         Body
 	Socket                    *Socket // of a connection that became a WebSocket, else nil
-	refs                      atomic.Int32
+	// Asked is what the request's head says of how it is sent; its Method is empty where nobody has looked.
+	Asked Manner
+	// Simple says that the answer's head tells its length, and leaves the connection open: whoever sends the same bytes
+	// gives the same answer.
+	Simple bool
+	// Echo says that the answer's bytes are those of the capture that it was compared with, but for the clock's Date.
+	Echo bool
+	refs atomic.Int32
+}
+
+// Manner is how a request is sent.
+type Manner struct {
+	Method         string
+	Chunked, Close bool
+}
+
+// MannerOf reads it from a parsed head.
+func MannerOf(h *http1.Head) Manner {
+	return Manner{Method: http1.InternMethod(h.Method), Chunked: h.Chunked, Close: h.Close}
 }
 
 // Retain lets one more user release the capture.
@@ -178,7 +199,7 @@ var captures = sync.Pool{New: func() any { return new(Capture) }} //nolint:goche
 func New(start time.Time, head []byte, maxBody int64, budget *Budget) *Capture {
 	c := captures.Get().(*Capture) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	c.Start, c.FirstByte, c.Duration, c.Outcome, c.Error, c.Proto = start, 0, 0, exchange.OK, "", ""
-	c.Socket = nil
+	c.Socket, c.Asked, c.Simple, c.Echo = nil, Manner{}, false, false
 	c.RequestHead = append(c.RequestHead[:0], head...)
 	c.ResponseHead = c.ResponseHead[:0]
 	c.Request.reset(maxBody, budget)
@@ -188,7 +209,10 @@ func New(start time.Time, head []byte, maxBody int64, budget *Budget) *Capture {
 }
 
 // Line is method and path of the request, the query left out.
-func (c *Capture) Line() (method, path string) {
+func (c *Capture) Line() (method, path string) { return c.LineAgain("") }
+
+// LineAgain is Line for whoever has the path at hand: the same string is returned, and nothing allocated.
+func (c *Capture) LineAgain(known string) (method, path string) {
 	line := c.RequestHead
 	i := bytes.IndexByte(line, ' ')
 	if i < 0 {
@@ -198,7 +222,21 @@ func (c *Capture) Line() (method, path string) {
 	if n := bytes.IndexAny(rest, "? \r"); n >= 0 {
 		rest = rest[:n]
 	}
-	return http1.InternMethod(line[:i]), string(rest)
+	if string(rest) != known {
+		known = string(rest)
+	}
+	return http1.InternMethod(line[:i]), known
+}
+
+// Status is the answer's status, or 0.
+func (c *Capture) Status() (status int) {
+	if len(c.ResponseHead) < 12 {
+		return 0
+	}
+	for _, d := range c.ResponseHead[9:12] {
+		status = status*10 + int(d-'0')
+	}
+	return status
 }
 
 // SetCookie is the value that the answer gives a cookie, or "".
