@@ -22,7 +22,7 @@ func (a *app) findingTable(t *table, f v1.Finding) {
 	t.field("When", f.Condition)
 	t.field("", f.ConditionCheck)
 	if f.Cause != nil {
-		t.field("Follows", f.Cause.Summary+" ("+f.Cause.Detail+"; "+f.Cause.FindingID+")")
+		t.field("First", f.Cause.Summary+" ("+f.Cause.Detail+"; "+f.Cause.FindingID+")")
 	}
 	t.field("Status", f.Status)
 	t.field("Decided", a.decided(f.Decision))

@@ -21,7 +21,7 @@ const (
 	maxProfiled = 500 // endpoints that have a profile
 	sweepAt     = 768 // requests held for one endpoint before those nobody refers to are forgotten
 	maxEarlier  = 8   // hypotheses remembered as having come before another
-	causeShare  = 0.5 // of a hypothesis' requests in which another came first, for that to be called its cause
+	causeShare  = 0.5 // of the requests of either in which one came before the other, for that to be told
 )
 
 // explainable notes what kind of request an observation's is, and in which hypotheses' cases it belongs.
@@ -139,7 +139,7 @@ func (a *Analysis) explain(f *api.Finding, h *hypothesis, strictest diff.Level) 
 		}
 		origin = a.places[origin].Into - 1
 	}
-	if origin < 0 || float64(n) < causeShare*float64(h.Shown) {
+	if origin < 0 || float64(n) < causeShare*float64(max(h.Shown, a.places[origin].Shown)) {
 		return
 	}
 	f.Cause = &api.Cause{FindingID: a.places[origin].id, Summary: a.places[origin].summary(), Share: mean(n, h.Shown)}

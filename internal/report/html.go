@@ -68,7 +68,7 @@ func htmlFinding(b *strings.Builder, f api.Finding) {
 		fmt.Fprintf(b, "<p>when <code>%s</code>%s</p>\n", esc(f.Condition), esc(check(f)))
 	}
 	if f.Cause != nil {
-		fmt.Fprintf(b, "<p>follows: %s (%s)</p>\n", esc(f.Cause.Summary), esc(f.Cause.Detail))
+		fmt.Fprintf(b, "<p>first difference in the same requests: %s (%s)</p>\n", esc(f.Cause.Summary), esc(f.Cause.Detail))
 	}
 	if d := decision(f); d != "" {
 		fmt.Fprintf(b, "<p>%s</p>\n", esc(d))

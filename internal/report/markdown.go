@@ -34,7 +34,7 @@ func Markdown(r api.Report) string {
 			fmt.Fprintf(&b, "- when %s%s\n", code(f.Condition), md(check(f)))
 		}
 		if f.Cause != nil {
-			fmt.Fprintf(&b, "- follows: %s (%s)\n", md(f.Cause.Summary), md(f.Cause.Detail))
+			fmt.Fprintf(&b, "- first difference in the same requests: %s (%s)\n", md(f.Cause.Summary), md(f.Cause.Detail))
 		}
 		if d := decision(f); d != "" {
 			fmt.Fprintf(&b, "- %s\n", md(d))

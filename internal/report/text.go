@@ -119,7 +119,7 @@ func (p *painter) findings(r api.Report) {
 			p.wrap("    ", 4, "when "+f.Condition+check(f))
 		}
 		if f.Cause != nil {
-			p.wrap("    ", 4, "follows: "+f.Cause.Summary+" ("+f.Cause.Detail+")")
+			p.wrap("    ", 4, "first difference in the same requests: "+f.Cause.Summary+" ("+f.Cause.Detail+")")
 		}
 		if d := decision(f); d != "" {
 			p.wrap("    ", 4, d)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package canon brings one message body into the form in which it can be compared: content encodings undone, the media
-// kind decided, JSON and forms as a compact tree, everything else as bytes; and it names the class of single values
-// (uuid, timestamp, token, …).
+// kind decided, everything that has a structure as one compact kind of tree, the rest as bytes; and it names the class of
+// single values (uuid, timestamp, token, …).
 //
 // Whatever comes in, memory is bounded: decoded bytes, ratio, depth and nodes have limits, and what is beyond them is
 // marked and compared more coarsely, never dropped. The package is pure; its values may be read concurrently.
@@ -10,7 +10,7 @@ package canon
 
 import (
 	"bytes"
-	"unicode/utf8"
+	"fmt"
 
 	"microstax/internal/exchange"
 )
@@ -24,28 +24,38 @@ const (
 	JSON           // one JSON document
 	JSONLines      // a sequence of JSON documents; the tree's root is an array of them
 	Form           // application/x-www-form-urlencoded; the tree's root is an object of strings and arrays of strings
+	Multipart      // parts, each by its name; the tree's root is an element
+	Protobuf       // one message
+	GRPC           // length-prefixed messages: gRPC, gRPC-Web, Connect
+	HTML           // elements
+	XML            // elements
+	Events         // server-sent events; the tree's root is an array of objects
 	Text           // lines
-	HTML           // compared as text
-	XML            // compared as text
-	Events         // server-sent events, compared as text
 	Binary         // length and hash only
 	Whole          // no content at hand: truncated by the capture, or not decodable; length and hash only
 )
 
 // String is the kind's name in reports.
 func (k Kind) String() string {
-	return [...]string{"empty", "json", "json lines", "form", "text", "html", "xml", "events", "binary", "whole"}[min(k, Whole)]
+	return [...]string{"empty", "json", "json lines", "form", "multipart", "protobuf", "grpc", "html", "xml", "events",
+		"text", "binary", "whole"}[min(k, Whole)]
 }
-
-// Textual says whether bodies of the kind are compared as lines.
-func (k Kind) Textual() bool { return k == Text || k == HTML || k == XML || k == Events }
 
 // Limits bound what decoding may cost. A zero field means the default.
 type Limits struct {
 	Bytes int // decoded bytes; default 8 MiB
 	Ratio int // decoded bytes for each encoded one, judged beyond 64 KiB; default 400
-	Nodes int // of a JSON tree; default 20,000
-	Depth int // of a JSON tree; default 200
+	Nodes int // values in a tree; default 20,000
+	Depth int // of a tree; default 200
+
+	nested int // how many bodies this one stands in
+}
+
+// Context is what besides its own headers says how a body is to be read.
+type Context struct {
+	Descriptors *Descriptors // of protobuf messages; nil when there are none
+	Target      string       // of the request, which names the method of gRPC
+	Request     bool         // the body is the request's
 }
 
 func (l Limits) withDefaults() Limits {
@@ -66,78 +76,135 @@ type Body struct {
 	Kind    Kind
 	Media   string // essence of the media type, lower case; "" when none was given
 	Sniffed bool   // JSON, although the media type does not say so
-	Tree    *Tree  // for JSON, JSONLines and Form; else nil
+	Tree    *Tree  // for what has a structure; else nil
 	Data    []byte // decoded bytes, whatever the kind; not to be changed
 	Mark    string // why the body is compared more coarsely than its media type asks for; "" when it is not
+
+	contentType string
+	headers     []exchange.Header
+	ctx         Context
+	lim         Limits
+	parsed      bool
 }
 
-// Decode makes a captured body comparable. It never fails: what cannot be decoded is of kind Whole, Binary or Text, and
-// Mark says why. The result refers to b.Data.
+// Decode makes a captured body comparable: Open and Parse. It never fails: what cannot be decoded is of kind Whole, Binary
+// or Text, and Mark says why. The result refers to b.Data.
 func Decode(b exchange.Body, headers []exchange.Header, l Limits) Body {
+	out := Open(b, headers, Context{}, l)
+	out.Parse()
+	return out
+}
+
+// Open undoes content codings and says what the media type asks for; Parse does the rest, when it is needed.
+func Open(b exchange.Body, headers []exchange.Header, ctx Context, l Limits) Body {
 	l = l.withDefaults()
 	contentType, _ := exchange.Get(headers, "content-type")
-	out := Body{Media: MediaType(contentType), Data: b.Data}
+	out := Body{Media: MediaType(contentType), Data: b.Data, contentType: contentType, headers: headers, ctx: ctx, lim: l}
 	switch {
 	case b.Length == 0 && len(b.Data) == 0:
+		out.parsed = true
 		return out // Empty
 	case b.Truncated:
-		out.Kind, out.Mark = Whole, "truncated by the capture"
+		out.Kind, out.Mark, out.parsed = Whole, "truncated by the capture", true
 		return out
 	}
 	if codings := contentCodings(headers); codings != "" {
 		data, err := undo(b.Data, codings, l)
 		if err != nil {
-			out.Kind, out.Mark = Whole, err.Error()
+			out.Kind, out.Mark, out.parsed = Whole, err.Error(), true
 			return out
 		}
 		if out.Data = data; len(data) == 0 {
+			out.parsed = true
 			return out
 		}
 	}
-	out.classify(l)
+	out.Kind, _ = kindOf(out.Media)
 	return out
 }
 
-// classify decides the kind of the decoded bytes, and builds the tree.
-func (b *Body) classify(l Limits) {
+// Parse builds the tree of a body that Open gave, and settles its kind.
+func (b *Body) Parse() {
+	if b.parsed {
+		return
+	}
+	b.parsed = true
 	kind, known := kindOf(b.Media)
-	switch kind {
-	case JSON, JSONLines:
-		tree, err := parse(b.Data, kind == JSONLines, l)
-		if err == nil {
-			b.Kind, b.Tree = kind, tree
-			return
-		}
-		b.Mark = err.Error()
-		b.Kind = b.textOrBinary()
-	case Form:
-		tree, err := parseForm(b.Data, l)
-		if err == nil {
-			b.Kind, b.Tree = kind, tree
-			return
-		}
-		b.Mark = err.Error()
-		b.Kind = b.textOrBinary()
-	case Text:
+	if kind == Text {
 		b.Kind = Text
-		if (!known || b.Media == "text/plain") && b.sniff(l) {
+		if (!known || b.Media == "text/plain") && b.sniff() {
 			return
 		}
 		if !known {
 			b.Kind = b.textOrBinary()
 		}
+		return
+	}
+	tree, err := b.structure(kind)
+	if err != nil {
+		b.Mark, b.Kind = err.Error(), b.textOrBinary()
+		return
+	}
+	b.Kind, b.Tree = kind, tree
+}
+
+// structure is the tree of a body of a kind, nil for kinds that have none.
+func (b *Body) structure(kind Kind) (t *Tree, err error) {
+	// Some of this is read with decoders of others, on input that may be hostile; a bug in one must not end the comparison.
+	defer func() {
+		if p := recover(); p != nil {
+			t, err = nil, fmt.Errorf("parse %s: gave up: %v", kind, p)
+		}
+	}()
+	switch kind {
+	case JSON:
+		return parse(b.Data, false, b.lim)
+	case JSONLines:
+		data := b.Data
+		if b.Media == "application/json-seq" { // RFC 7464: each text has a record separator in front
+			data = bytes.ReplaceAll(data, []byte{0x1e}, []byte{'\n'})
+		}
+		return parse(data, true, b.lim)
+	case Form:
+		return parseForm(b.Data, b.lim)
+	case Multipart:
+		t, b.Mark, err = parseMultipart(b.Data, b.contentType, b.ctx, b.lim)
+		return t, err
+	case Protobuf:
+		return parseProtobuf(b.Data, b.contentType, b.ctx, b.lim)
+	case GRPC:
+		return parseGRPC(b.Data, b.contentType, b.headers, b.ctx, b.lim)
+	case HTML:
+		return parseHTML(b.Data, b.lim)
+	case XML:
+		return parseXML(b.Data, b.lim)
+	case Events:
+		return parseEvents(b.Data, b.lim)
 	default:
-		b.Kind = kind
+		return nil, nil
 	}
 }
 
+// CouldBeJSON says whether the body is JSON by its media type, or looks like it where none says what it is.
+func (b *Body) CouldBeJSON() bool {
+	kind, known := kindOf(b.Media)
+	if b.parsed || kind != Text || known && b.Media != "text/plain" {
+		return !b.parsed && kind == JSON
+	}
+	return looksLikeJSON(b.Data)
+}
+
+func looksLikeJSON(data []byte) bool {
+	start := bytes.TrimLeft(data, " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+}
+
 // sniff recognises JSON that is sent without its media type, as many servers do.
-func (b *Body) sniff(l Limits) bool {
-	start := bytes.TrimLeft(b.Data, " \t\r\n")
-	if len(start) == 0 || start[0] != '{' && start[0] != '[' {
+func (b *Body) sniff() bool {
+	if !looksLikeJSON(b.Data) {
 		return false
 	}
-	tree, err := parse(b.Data, false, l)
+	tree, err := parse(b.Data, false, b.lim)
 	if err != nil {
 		return false
 	}
@@ -146,7 +213,7 @@ func (b *Body) sniff(l Limits) bool {
 }
 
 func (b *Body) textOrBinary() Kind {
-	if utf8.Valid(b.Data) && bytes.IndexByte(b.Data, 0) < 0 {
+	if isText(b.Data) {
 		return Text
 	}
 	return Binary

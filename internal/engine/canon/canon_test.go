@@ -63,7 +63,7 @@ func TestKinds(t *testing.T) {
 			if got.Kind != tc.want || !strings.Contains(got.Mark, tc.mark) || tc.mark == "" && got.Mark != "" {
 				t.Fatalf("got %v with mark %q, want %v with %q", got.Kind, got.Mark, tc.want, tc.mark)
 			}
-			if (got.Tree != nil) != (tc.want == canon.JSON || tc.want == canon.JSONLines || tc.want == canon.Form) {
+			if (got.Tree != nil) != (tc.want > canon.Empty && tc.want < canon.Text) {
 				t.Fatalf("tree is %v for %v", got.Tree, got.Kind)
 			}
 		})
@@ -233,6 +233,18 @@ func FuzzDecode(f *testing.F) {
 	f.Add("text/plain", "zstd", pack(f, "zstd", []byte(`a`)))
 	f.Add("application/x-www-form-urlencoded", "", []byte(`a=1&a=%41&&=&b`))
 	f.Add("application/x-ndjson", "deflate", []byte("{}\n[]\n1"))
+	f.Add("application/json-seq", "", []byte("\x1e{}\n\x1e[]"))
+	f.Add("text/xml", "", []byte(`<?xml version="1.0"?><a:b xmlns:a="u" c='1'>t<d/><!-- c --><![CDATA[x]]>&amp;</a:b>`))
+	f.Add("text/xml", "", []byte(`<?xml version="1.0" encoding="latin1"?><a>`+"\xe9</a>"))
+	f.Add("text/html", "", []byte(`<!doctype html><p class="a b">x<b>y<ul><li>1<li>2</ul><script type="application/json">{"a":1}</script><br>`))
+	f.Add("text/event-stream", "", []byte("id: 1\nevent: a\ndata: {\"x\":1}\ndata\n\r\n: c\rretry: 5\n\n"))
+	f.Add("multipart/form-data; boundary=x", "", []byte("--x\r\nContent-Disposition: form-data; name=\"a\"; filename=b\r\nContent-Type: application/json\r\n\r\n{}\r\n--x--"))
+	f.Add("multipart/mixed; boundary=x", "", []byte("--x\nContent-Type: multipart/mixed; boundary=y\nContent-Transfer-Encoding: base64\n\nLS15Cg==\n--x--"))
+	f.Add("application/x-protobuf", "", []byte("\x08\x01\x12\x03abc\x1a\x02\x08\x05\x25\x00\x00\x80\x3f\x2b\x08\x01\x2c"))
+	f.Add("application/x-protobuf; encoding=delimited", "", []byte("\x02\x08\x01\x02\x08\x02"))
+	f.Add("application/grpc", "", []byte("\x00\x00\x00\x00\x02\x08\x01"))
+	f.Add("application/grpc-web+json", "", []byte("\x00\x00\x00\x00\x02{}\x80\x00\x00\x00\x03a:b"))
+	f.Add("application/grpc-web-text", "", []byte("AAAAAAIIAQ=="))
 	f.Fuzz(func(t *testing.T, media, coding string, data []byte) {
 		headers := []exchange.Header{{Name: "content-type", Value: media}, {Name: "content-encoding", Value: coding}}
 		lim := canon.Limits{Bytes: 1 << 20, Nodes: 500, Depth: 20}
@@ -247,6 +259,10 @@ func FuzzDecode(f *testing.F) {
 		if b.Tree != nil {
 			walk(t, b.Tree, 0)
 		}
+		if b.Tree != nil {
+			_ = b.Tree.Show(0)
+		}
+		canon.Sniff(data)
 		canon.Class(string(data))
 		canon.Mask(string(data))
 	})

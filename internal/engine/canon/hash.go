@@ -16,7 +16,7 @@ func (t *Tree) Hashes() []uint64 {
 	var buf []byte
 	// Children stand behind their parent, so that backwards they are ready when it is reached.
 	for i := int32(len(t.nodes)) - 1; i >= 0; i-- {
-		buf = append(buf[:0], byte(t.nodes[i].typ))
+		buf = append(buf[:0], byte(t.nodes[i].typ), byte(t.nodes[i].tag))
 		switch t.nodes[i].typ {
 		case Number:
 			buf = appendNumber(buf, t.Text(i))
@@ -32,6 +32,13 @@ func (t *Tree) Hashes() []uint64 {
 					buf = binary.LittleEndian.AppendUint64(buf, xxhash.Sum64(t.Key(c)))
 				}
 				buf = binary.LittleEndian.AppendUint64(buf, out[c])
+			}
+		case Element:
+			c := i + 1
+			for range t.nodes[i].n {
+				buf = binary.LittleEndian.AppendUint64(buf, xxhash.Sum64(t.Key(c)))
+				buf = binary.LittleEndian.AppendUint64(buf, out[c])
+				c = t.Next(c)
 			}
 		default:
 			buf = append(buf, t.Text(i)...)

@@ -20,7 +20,7 @@ func kindOf(media string) (Kind, bool) {
 	case "application/json", "text/json", "application/csp-report":
 		return JSON, true
 	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
-		"application/jsonlines", "application/x-json-stream", "application/stream+json":
+		"application/jsonlines", "application/x-json-stream", "application/stream+json", "application/json-seq":
 		return JSONLines, true
 	case "application/x-www-form-urlencoded":
 		return Form, true
@@ -33,11 +33,20 @@ func kindOf(media string) (Kind, bool) {
 	case "application/javascript", "application/ecmascript", "application/yaml", "application/x-yaml", "application/toml",
 		"application/graphql", "application/sql", "application/openmetrics-text", "application/x-sh":
 		return Text, true
-	case "application/octet-stream", "application/pdf", "application/zip", "application/gzip", "application/grpc",
-		"application/protobuf", "application/x-protobuf", "application/wasm", "application/msgpack":
+	case "application/octet-stream", "application/pdf", "application/zip", "application/gzip",
+		"application/wasm", "application/msgpack":
 		return Binary, true
+	case "application/protobuf", "application/x-protobuf", "application/vnd.google.protobuf", "application/proto",
+		"application/x-google-protobuf":
+		return Protobuf, true
 	}
 	switch {
+	case strings.HasPrefix(media, "application/grpc"), strings.HasPrefix(media, "application/connect+"):
+		return GRPC, true
+	case strings.HasPrefix(media, "multipart/"):
+		return Multipart, true
+	case strings.HasSuffix(media, "+proto"), strings.HasSuffix(media, "+protobuf"):
+		return Protobuf, true
 	case strings.HasSuffix(media, "+json"):
 		return JSON, true
 	case strings.HasSuffix(media, "+xml"):
@@ -45,7 +54,7 @@ func kindOf(media string) (Kind, bool) {
 	case strings.HasSuffix(media, "+yaml"), strings.HasPrefix(media, "text/"):
 		return Text, true
 	case strings.HasPrefix(media, "image/"), strings.HasPrefix(media, "audio/"), strings.HasPrefix(media, "video/"),
-		strings.HasPrefix(media, "font/"), strings.HasPrefix(media, "application/grpc"):
+		strings.HasPrefix(media, "font/"):
 		return Binary, true
 	}
 	return Text, false
@@ -68,4 +77,26 @@ func contentCodings(headers []exchange.Header) string {
 		joined += v
 	}
 	return joined
+}
+
+// Sniff is the media type of bytes that begin as those of a well-known format do, or "".
+func Sniff(data []byte) string {
+	for _, m := range [...]struct {
+		at          int
+		magic, name string
+	}{
+		{0, "\x89PNG\r\n\x1a\n", "image/png"}, {0, "\xff\xd8\xff", "image/jpeg"}, {0, "GIF87a", "image/gif"},
+		{0, "GIF89a", "image/gif"}, {8, "WEBP", "image/webp"}, {0, "BM", "image/bmp"}, {0, "\x00\x00\x01\x00", "image/x-icon"},
+		{4, "ftypavif", "image/avif"}, {4, "ftyp", "video/mp4"}, {0, "\x1a\x45\xdf\xa3", "video/webm"}, {0, "OggS", "application/ogg"},
+		{0, "ID3", "audio/mpeg"}, {8, "WAVE", "audio/wave"}, {0, "%PDF-", "application/pdf"}, {0, "PK\x03\x04", "application/zip"},
+		{0, "\x1f\x8b", "application/gzip"}, {0, "\x28\xb5\x2f\xfd", "application/zstd"}, {0, "BZh", "application/x-bzip2"},
+		{0, "\xfd7zXZ\x00", "application/x-xz"}, {0, "7z\xbc\xaf", "application/x-7z-compressed"}, {0, "\x00asm", "application/wasm"},
+		{0, "\x7fELF", "application/x-elf"}, {0, "wOF2", "font/woff2"}, {0, "wOFF", "font/woff"}, {0, "PAR1", "application/vnd.apache.parquet"},
+		{0, "SQLite format 3\x00", "application/vnd.sqlite3"}, {0, "ARROW1", "application/vnd.apache.arrow.file"},
+	} {
+		if len(data) >= m.at+len(m.magic) && string(data[m.at:m.at+len(m.magic)]) == m.magic {
+			return m.name
+		}
+	}
+	return ""
 }

@@ -12,23 +12,18 @@ import (
 // maxAssigned is up to how many elements of each side the best assignment is computed; it costs the cube.
 const maxAssigned = 64
 
-// keyNames are members that usually identify an element, best first.
-func keyNames() []string {
-	return []string{"id", "_id", "key", "code", "sku", "slug", "name", "type"}
-}
-
 // key is the name of a scalar member that identifies the elements on both sides, or nil: all elements are objects and
 // have it, no value occurs twice on a side, and the sides share values. Identifiers made up afresh share none.
 func (w *walker) key(xs, ys []item) []byte {
 	if len(xs) == 0 || len(ys) == 0 {
 		return nil
 	}
-	for _, name := range keyNames() {
+	for _, name := range canon.KeyNames() {
 		if share := w.shared(xs, ys, []byte(name)); share > 0 {
 			return []byte(name)
 		}
 	}
-	if w.a.Type(xs[0].node) != canon.Object {
+	if w.a.Type(xs[0].node) < canon.Object {
 		return nil
 	}
 	var best []byte
@@ -68,11 +63,21 @@ func (w *walker) shared(xs, ys []item, name []byte) float64 {
 	return float64(both) / float64(len(xs)+len(ys)-both)
 }
 
+// keyValue is the scalar that a container has under the name, or -1: its member, its attribute, or the text of the only
+// element of that name.
 func keyValue(t *canon.Tree, i int32, name []byte) int32 {
-	if t.Type(i) != canon.Object {
+	if t.Type(i) < canon.Object {
 		return -1
 	}
 	m := t.Member(i, name)
+	if m < 0 && t.Type(i) == canon.Element && name[0] != '@' {
+		m = t.Member(i, append([]byte{'@'}, name...))
+	}
+	if m >= 0 && t.Type(m) == canon.Element {
+		if kids := t.Children(m); len(kids) == 1 && string(t.Key(kids[0])) == canon.TextName {
+			m = kids[0]
+		}
+	}
 	if m < 0 || t.Type(m) != canon.String && t.Type(m) != canon.Number {
 		return -1
 	}
@@ -83,10 +88,10 @@ func keyValue(t *canon.Tree, i int32, name []byte) int32 {
 func (w *walker) join(xs, ys []item, name []byte) (pairs []couple, left, right []item) {
 	at := make(map[uint64]item, len(ys))
 	for _, y := range ys {
-		at[w.hb[w.b.Member(y.node, name)]] = y
+		at[w.hb[keyValue(w.b, y.node, name)]] = y
 	}
 	for _, x := range xs {
-		h := w.ha[w.a.Member(x.node, name)]
+		h := w.ha[keyValue(w.a, x.node, name)]
 		if y, ok := at[h]; ok {
 			pairs = append(pairs, couple{x, y})
 			delete(at, h)
@@ -95,7 +100,7 @@ func (w *walker) join(xs, ys []item, name []byte) (pairs []couple, left, right [
 		}
 	}
 	for _, y := range ys {
-		if _, ok := at[w.hb[w.b.Member(y.node, name)]]; ok {
+		if _, ok := at[w.hb[keyValue(w.b, y.node, name)]]; ok {
 			right = append(right, y)
 		}
 	}
@@ -170,7 +175,7 @@ func (w *walker) likeness(i, j int32) float64 {
 		return 1
 	}
 	score, all := 0.0, 0
-	object := w.a.Type(i) == canon.Object
+	object := w.a.Type(i) >= canon.Object
 	for p, q := 0, 0; p < len(ka) || q < len(kb); all++ {
 		order := 0
 		switch {

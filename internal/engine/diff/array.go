@@ -14,14 +14,15 @@ const maxElements = 2000
 // couple is an element of the one array and its partner in the other.
 type couple struct{ a, b item }
 
-// arrays compares two arrays: by place when that is enough, else as multisets, by key, or by likeness.
-func (w *walker) arrays(ka, kb []int32) {
+// arrays compares two arrays, or what two elements have under one name: by place when that is enough, else as multisets, by
+// key, or by likeness.
+func (w *walker) arrays(ka, kb []int32, silent bool) {
 	if len(ka) > maxElements || len(kb) > maxElements {
-		w.longArrays(ka, kb)
+		w.longArrays(ka, kb, silent)
 		return
 	}
 	if len(ka) == len(kb) && w.samePlaces(ka, kb) {
-		w.byPlace(ka, kb, false)
+		w.byPlace(ka, kb, silent)
 		return
 	}
 	w.hashes()
@@ -42,15 +43,15 @@ func (w *walker) arrays(ka, kb []int32) {
 	}
 	w.disorder(known)
 	for _, p := range pairs {
-		w.push(element(p.a.pos))
+		w.push(element(p.a.pos, silent))
 		w.value(p.a.node, p.b.node)
 		w.pop()
 	}
 	for _, m := range left {
-		w.missing(element(m.pos), m.node)
+		w.missing(element(m.pos, silent), m.node)
 	}
 	for _, m := range right {
-		w.extra(element(m.pos), m.node)
+		w.extra(element(m.pos, silent), m.node)
 	}
 }
 
@@ -62,39 +63,56 @@ func items(kids []int32) []item {
 	return out
 }
 
+// samePlaces says whether at most one place differs, and that by what its element holds, not by what it is known by.
 func (w *walker) samePlaces(ka, kb []int32) bool {
+	differ := -1
 	for i := range ka {
-		if !canon.EqualNodes(w.a, ka[i], w.b, kb[i]) {
+		if canon.EqualNodes(w.a, ka[i], w.b, kb[i]) {
+			continue
+		}
+		if differ >= 0 {
 			return false
 		}
+		differ = i
 	}
-	return true
+	return differ < 0 || !w.knownApart(ka[differ], kb[differ])
 }
 
-// byPlace compares elements with equal index; rest says that what lies behind the cap is compared too, as one place.
-func (w *walker) byPlace(ka, kb []int32, capped bool) {
-	for i := range ka {
-		if capped && i == maxElements {
-			break
+// knownApart says whether two elements have other values of the first name that usually identifies an element.
+func (w *walker) knownApart(i, j int32) bool {
+	for _, name := range canon.KeyNames() {
+		x, y := keyValue(w.a, i, []byte(name)), keyValue(w.b, j, []byte(name))
+		if x >= 0 || y >= 0 {
+			return x < 0 || y < 0 || !canon.EqualNodes(w.a, x, w.b, y)
 		}
-		w.push(element(int32(i)))
+	}
+	return false
+}
+
+// byPlace compares elements with equal index, up to the cap.
+func (w *walker) byPlace(ka, kb []int32, silent bool) {
+	for i := range min(len(ka), maxElements) {
+		s := element(int32(i), silent)
+		s.lone = silent && len(ka) == 1
+		w.push(s)
 		w.value(ka[i], kb[i])
 		w.pop()
 	}
 }
 
-// longArrays compares arrays beyond the cap: their length, and where that is equal the elements by place.
-func (w *walker) longArrays(ka, kb []int32) {
+// longArrays compares arrays beyond the cap: their length, and where that is equal the elements by place, all behind the
+// cap as one.
+func (w *walker) longArrays(ka, kb []int32, silent bool) {
 	if len(ka) != len(kb) {
 		w.atNode(KindLength, UpTo(Format), found{class: "other",
 			was: []byte(strconv.Itoa(len(ka)) + " elements"), is: []byte(strconv.Itoa(len(kb)) + " elements")})
 		return
 	}
-	w.byPlace(ka, kb, true)
+	w.byPlace(ka, kb, silent)
 	for i := maxElements; i < len(ka); i++ {
 		if !canon.EqualNodes(w.a, ka[i], w.b, kb[i]) {
-			w.push(element(int32(i)))
-			w.atNode(KindValue, UpTo(Tolerant), found{class: "other", was: w.a.Raw(ka[i]), is: w.b.Raw(kb[i])})
+			w.push(element(int32(i), silent))
+			w.atNode(KindValue, UpTo(Tolerant), found{class: "other", was: w.a.Show(ka[i]), is: w.b.Show(kb[i])})
 			w.pop()
 			return
 		}
@@ -112,7 +130,7 @@ func (w *walker) disorder(pairs []couple) {
 				}
 			}
 			w.atNode(KindOrder, UpTo(Canonical), found{class: "order", model: "order",
-				was: w.a.Raw(pairs[0].a.node), is: w.b.Raw(first.b.node)})
+				was: w.a.Show(pairs[0].a.node), is: w.b.Show(first.b.node)})
 			return
 		}
 	}

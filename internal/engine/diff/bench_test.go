@@ -3,7 +3,9 @@
 package diff_test
 
 import (
+	stdjson "encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -86,5 +88,30 @@ func BenchmarkHostile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		diff.Exchanges(x, y, diff.Options{})
+	}
+}
+
+// BenchmarkDecodeAndDeepEqual10KiB is what a comparison costs that decodes both bodies: for the figures beside.
+func BenchmarkDecodeAndDeepEqual10KiB(b *testing.B) {
+	x, y := []byte(page("12.50")), []byte(page("13.50"))
+	b.SetBytes(int64(len(x)))
+	b.ReportAllocs()
+	for b.Loop() {
+		var v, w any
+		if stdjson.Unmarshal(x, &v) != nil || stdjson.Unmarshal(y, &w) != nil || reflect.DeepEqual(v, w) {
+			b.Fatal("equal")
+		}
+	}
+}
+
+// BenchmarkManyDifferences10KiB has one in every element, so that nearly everything has to be built as trees.
+func BenchmarkManyDifferences10KiB(b *testing.B) {
+	x, y := json(page("12.50")), json(strings.ReplaceAll(page("12.50"), "10:00:", "10:01:"))
+	b.SetBytes(int64(len(x.Response.Body.Data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(diff.Exchanges(x, y, diff.Options{})) != 1 {
+			b.Fatal("not one")
+		}
 	}
 }

@@ -4,6 +4,7 @@ package diff
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -18,11 +19,21 @@ import (
 type side struct {
 	body    *exchange.Body
 	headers []exchange.Header
+	target  string // of the request
+	request bool   // the body is the request's
 }
 
 // bodies compares two bodies, and says why it did so more coarsely than their media types ask for.
-func (c *collector) bodies(a, b side, l canon.Limits) (marks []string) {
-	x, y := canon.Decode(*a.body, a.headers, l), canon.Decode(*b.body, b.headers, l)
+func (c *collector) bodies(a, b side, o *Options) (marks []string) {
+	x, y := a.open(o), b.open(o)
+	if x.Media == y.Media && x.Kind != canon.Whole && y.Kind != canon.Whole && bytes.Equal(x.Data, y.Data) && sameBoundary(a, b, &x) {
+		return nil
+	}
+	if x.CouldBeJSON() && y.CouldBeJSON() && c.lockstep(&x, &y, o.Limits) {
+		return nil
+	}
+	x.Parse()
+	y.Parse()
 	for _, m := range []string{x.Mark, y.Mark} {
 		if m != "" && (len(marks) == 0 || marks[0] != m) {
 			marks = append(marks, m)
@@ -37,20 +48,36 @@ func (c *collector) bodies(a, b side, l canon.Limits) (marks []string) {
 	case x.Kind == canon.Whole || y.Kind == canon.Whole:
 		c.wholes(a, b, &x, &y)
 	case x.Tree != nil && y.Tree != nil && x.Kind == y.Kind:
-		if !bytes.Equal(x.Data, y.Data) {
-			before := c.emitted
-			c.trees(x.Tree, y.Tree)
-			c.layout(before, x.Data, y.Data)
-		}
+		before := c.emitted
+		c.trees(x.Tree, y.Tree)
+		c.layout(before, x.Data, y.Data)
 	case bytes.Equal(x.Data, y.Data):
-	case x.Kind.Textual() && y.Kind.Textual():
+	case x.Kind == canon.Text && y.Kind == canon.Text:
 		c.texts(x.Data, y.Data)
-	case x.Kind == y.Kind:
+	case x.Kind == canon.Binary && y.Kind == canon.Binary:
+		if was, is := canon.Sniff(x.Data), canon.Sniff(y.Data); was != is {
+			c.atBody(KindType, UpTo(Type), found{class: "type", was: describe(a, &x), is: describe(b, &y)})
+			break
+		}
 		c.binaries(int64(len(x.Data)), int64(len(y.Data)), xxhash.Sum64(x.Data), xxhash.Sum64(y.Data))
 	default:
 		c.atBody(KindType, UpTo(Type), found{class: "type", was: describe(a, &x), is: describe(b, &y)})
 	}
 	return marks
+}
+
+func (s side) open(o *Options) canon.Body {
+	return canon.Open(*s.body, s.headers, canon.Context{Descriptors: o.Descriptors, Target: s.target, Request: s.request}, o.Limits)
+}
+
+// sameBoundary says whether the same bytes mean the same: those of a multipart body do by what its media type says.
+func sameBoundary(a, b side, x *canon.Body) bool {
+	if x.Kind != canon.Multipart && x.Kind != canon.GRPC && x.Kind != canon.Protobuf {
+		return true
+	}
+	was, _ := exchange.Get(a.headers, "content-type")
+	is, _ := exchange.Get(b.headers, "content-type")
+	return was == is
 }
 
 // emptiness compares bodies of which at least one is empty.
@@ -108,7 +135,7 @@ func describe(s side, b *canon.Body) []byte {
 	case b.Kind == canon.Whole:
 		return fmt.Appendf(nil, "%d bytes, %s", s.body.Length, b.Mark)
 	case b.Kind == canon.Binary:
-		return fmt.Appendf(nil, "binary, %d bytes", len(b.Data))
+		return fmt.Appendf(nil, "%s, %d bytes", cmp.Or(canon.Sniff(b.Data), "binary"), len(b.Data))
 	}
 	return append([]byte(b.Kind.String()+": "), b.Data[:min(len(b.Data), maxShown)]...)
 }

@@ -16,6 +16,8 @@ type Options struct {
 	Ignore []blueprint.Ignore
 	// Limits bound the decoding of bodies; zero fields mean the defaults.
 	Limits canon.Limits
+	// Descriptors say what protobuf messages mean; without them they are compared as they are on the wire.
+	Descriptors *canon.Descriptors
 }
 
 // Result is all that a comparison tells.
@@ -41,19 +43,23 @@ func Compare(base, other *exchange.Exchange, o Options) Result {
 	if c.outcomes(base, other) && c.statuses(&base.Response, &other.Response) {
 		c.heads(base, other)
 		if base.Request.Method != "HEAD" {
-			marks = c.bodies(side{&base.Response.Body, base.Response.Headers}, side{&other.Response.Body, other.Response.Headers}, o.Limits)
+			marks = c.bodies(answer(base), answer(other), &o)
 		}
 		c.trailers(base.Response.Trailers, other.Response.Trailers)
 	}
 	return Result{Differences: c.done(), Masked: c.hidden(), Marks: marks}
 }
 
-// Bodies compares two bodies alone, with the headers that describe them; of the headers only the media type is compared.
+func answer(e *exchange.Exchange) side {
+	return side{body: &e.Response.Body, headers: e.Response.Headers, target: e.Request.Target}
+}
+
+// Bodies compares the bodies of two requests alone, with the headers that describe them; of the headers only the media type is compared.
 func Bodies(base, other exchange.Body, baseHeaders, otherHeaders []exchange.Header, o Options) []Difference {
 	c := newCollector(o.Ignore)
 	a, b := groups(baseHeaders), groups(otherHeaders)
 	c.mediaType(find(a, "content-type"), find(b, "content-type"))
-	c.bodies(side{&base, baseHeaders}, side{&other, otherHeaders}, o.Limits)
+	c.bodies(side{body: &base, headers: baseHeaders, request: true}, side{body: &other, headers: otherHeaders, request: true}, &o)
 	return c.done()
 }
 

@@ -8,7 +8,7 @@ import (
 	"microstax/internal/engine/canon"
 )
 
-// walker compares two trees of which at least one byte differs.
+// walker compares two trees.
 type walker struct {
 	*collector
 	a, b   *canon.Tree
@@ -38,14 +38,21 @@ func (w *walker) value(i, j int32) {
 	}
 	ta, tb := w.a.Type(i), w.b.Type(j)
 	switch {
+	case w.a.Tag(i) == canon.TagBytes && w.b.Tag(j) == canon.TagBytes && ta != tb:
+		// One of them was taken for a message, the other for text or bytes: what they are is not known.
+		w.atNode(KindValue, UpTo(Format), found{class: "other", was: w.a.Show(i), is: w.b.Show(j)})
+	case w.a.Tag(i) != w.b.Tag(j):
+		w.atNode(KindType, UpTo(Type), found{class: "type", was: w.a.Show(i), is: w.b.Show(j)})
 	case ta != tb || ta < canon.Array:
 		w.scalars(w.a, i, w.b, j)
 	case bytes.Equal(w.a.Raw(i), w.b.Raw(j)) && len(w.a.Raw(i)) > 0 && ta == canon.Object:
 		// The same bytes are the same value. (A form's object has no bytes of its own.)
 	case ta == canon.Object:
 		w.objects(w.a.Children(i), w.b.Children(j))
+	case ta == canon.Element:
+		w.elements(i, j)
 	default:
-		w.arrays(w.a.Children(i), w.b.Children(j))
+		w.arrays(w.a.Children(i), w.b.Children(j), false)
 	}
 }
 
@@ -145,13 +152,13 @@ func parted(items []item, holds func(item) bool) (yes, no []item) {
 
 func (w *walker) missing(s seg, i int32) {
 	w.push(s)
-	w.atNode(KindMissing, UpTo(Presence), found{class: "missing", was: w.a.Raw(i)})
+	w.atNode(KindMissing, UpTo(Presence), found{class: "missing", was: w.a.Show(i)})
 	w.pop()
 }
 
 func (w *walker) extra(s seg, j int32) {
 	w.push(s)
-	w.atNode(KindExtra, UpTo(Presence), found{class: "extra", is: w.b.Raw(j)})
+	w.atNode(KindExtra, UpTo(Presence), found{class: "extra", is: w.b.Show(j)})
 	w.pop()
 }
 

@@ -20,7 +20,7 @@ const maxMasked = 64 << 10
 // scalars compares two values of which at least one is no container, or which are containers of two types.
 func (c *collector) scalars(a *canon.Tree, i int32, b *canon.Tree, j int32) {
 	ta, tb := a.Type(i), b.Type(j)
-	f := found{was: a.Raw(i), is: b.Raw(j)}
+	f := found{was: a.Show(i), is: b.Show(j)}
 	if ta != tb {
 		f.class = "type"
 		if ta == canon.Null || tb == canon.Null {

@@ -20,11 +20,18 @@ type seg struct {
 	class string // set when the name is an identifier itself, so that the path generalises over it
 	index int32
 	array bool
+	// A step that a path need not name: the place among elements of one name, and the text that an element has.
+	silent bool
+	lone   bool // the only element of its name on both sides: not even the concrete path has its index
 }
 
-func element(index int32) seg { return seg{index: index, array: true} }
+// element is the place in an array, or with silent that among elements of one name.
+func element(index int32, silent bool) seg { return seg{index: index, array: true, silent: silent} }
 
 func member(name []byte) seg { return seg{name: name, class: nameClass(name)} }
+
+// named is a member of an element: its name is never data.
+func named(name []byte) seg { return seg{name: name, silent: string(name) == canon.TextName} }
 
 // nameClass is the class of a member name that is data rather than schema, or "".
 func nameClass(name []byte) string {
@@ -58,6 +65,7 @@ func general(segs []seg) string {
 	b.WriteByte('$')
 	for i := range segs {
 		switch s := &segs[i]; {
+		case s.silent:
 		case s.array:
 			b.WriteString("[*]")
 		case s.class != "":
@@ -74,11 +82,13 @@ func concrete(segs []seg) string {
 	var b strings.Builder
 	b.WriteByte('$')
 	for i := range segs {
-		if s := &segs[i]; s.array {
+		switch s := &segs[i]; {
+		case s.lone, s.silent && !s.array:
+		case s.array:
 			b.WriteByte('[')
 			b.WriteString(strconv.Itoa(int(s.index)))
 			b.WriteByte(']')
-		} else {
+		default:
 			writeName(&b, s.name)
 		}
 	}
@@ -92,7 +102,7 @@ func writeName(b *strings.Builder, name []byte) {
 	plain := len(name) > 0 && len(name) <= maxName
 	for i := 0; i < len(name) && plain; i++ {
 		c := name[i]
-		plain = c == '_' || 'a' <= c|0x20 && c|0x20 <= 'z' || i > 0 && '0' <= c && c <= '9'
+		plain = c == '_' || i == 0 && (c == '@' || c == '#') && len(name) > 1 || 'a' <= c|0x20 && c|0x20 <= 'z' || i > 0 && '0' <= c && c <= '9'
 	}
 	if plain {
 		b.WriteByte('.')

@@ -154,6 +154,13 @@ func FuzzExchanges(f *testing.F) {
 	f.Add("", "Date: Sun, 22 Nov 2026 10:00:00 GMT", []byte("a\nb"), "text/plain", "date: x", []byte("b\n a"), "$['x'][3][{uuid}]")
 	f.Add("application/x-www-form-urlencoded", "", []byte("a=1&b"), "application/x-www-form-urlencoded", "", []byte("b&a=%31"), "$..")
 	f.Add("", ": nameless", []byte{}, "", "", []byte{}, "body")
+	f.Add("text/xml", "", []byte(`<a x="1"><b>1</b><b>2</b><c/></a>`), "text/xml", "", []byte(`<a><c/><b x="2">2</b>t</a>`), "$.a.b[*].@x")
+	f.Add("text/html", "", []byte(`<p>a<b>c</b>d<p>e`), "text/html", "", []byte(`<p>e<p>a d<b>c<i>f`), "$.p")
+	f.Add("text/event-stream", "", []byte("data: {\"a\":1}\n\nid: 1\n\n"), "text/event-stream", "", []byte("id: 1\n\ndata: [1]\n\n"), "$[*].data")
+	f.Add("multipart/form-data; boundary=x", "", []byte("--x\nContent-Disposition: form-data; name=a\n\n1\n--x--"),
+		"multipart/form-data; boundary=y", "", []byte("--y\nContent-Disposition: form-data; name=a\nContent-Type: application/json\n\n{\"b\":2}\n--y--"), "$.a")
+	f.Add("application/x-protobuf", "", []byte("\x08\x01\x12\x03abc\x1a\x02\x08\x05"), "application/x-protobuf", "", []byte("\x1a\x02ab\x08\x02\x12\x04abcd"), "$.*")
+	f.Add("application/grpc", "", []byte("\x00\x00\x00\x00\x02\x08\x01"), "application/grpc", "", []byte("\x00\x00\x00\x00\x02\x08\x02\x00\x00\x00\x00\x00"), "$..")
 	f.Fuzz(func(t *testing.T, mediaA, headA string, a []byte, mediaB, headB string, b []byte, path string) {
 		both(t, answer(200, mediaA, string(a), strings.Split(headA, "\n")...), answer(200, mediaB, string(b), strings.Split(headB, "\n")...), path)
 	})

@@ -131,7 +131,7 @@ func compileBracket(p string) (step, string) {
 func (s *step) matches(at *seg) bool {
 	switch s.kind {
 	case stepAny:
-		return true
+		return !at.silent || at.array
 	case stepIndex:
 		return at.array && at.index == s.index || !at.array && bytes.Equal(at.name, s.name)
 	case stepClass:
@@ -162,9 +162,15 @@ func match(steps []step, at []seg) reach {
 			}
 			return best
 		}
+		for len(at) > 0 && at[0].silent && !steps[i].matches(&at[0]) {
+			at = at[1:]
+		}
 		if len(at) == 0 || !steps[i].matches(&at[0]) {
 			return none
 		}
+		at = at[1:]
+	}
+	for len(at) > 0 && at[0].silent {
 		at = at[1:]
 	}
 	if len(at) == 0 {

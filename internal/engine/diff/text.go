@@ -38,10 +38,18 @@ func (c *collector) texts(a, b []byte) {
 
 // lines are the lines of a text with runs of white space made one space, those at the ends and empty lines left out.
 func lines(text []byte) [][]byte {
-	var out [][]byte
+	out := make([][]byte, 0, 1+bytes.Count(text, []byte{'\n'}))
+	buf := make([]byte, 0, len(text)) // never grows, so that what was cut off it stays
 	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-		if words := bytes.Fields(line); len(words) > 0 {
-			out = append(out, bytes.Join(words, []byte{' '}))
+		from := len(buf)
+		for word := range bytes.FieldsSeq(line) {
+			if len(buf) > from {
+				buf = append(buf, ' ')
+			}
+			buf = append(buf, word...)
+		}
+		if len(buf) > from {
+			out = append(out, buf[from:len(buf):len(buf)])
 		}
 	}
 	return out
