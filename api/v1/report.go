@@ -17,6 +17,7 @@ type Report struct {
 	Noise         []Noise       `json:"noise"`
 	Latency       []Latency     `json:"latency"`
 	Calls         []CallRate    `json:"calls"`
+	Breaches      []Breach      `json:"breaches"` // of the services' OpenAPI descriptions, where they are given
 	Ignores       []IgnoreRule  `json:"ignores"`  // rules that people gave, with what they hide in this report
 	Resolved      []Resolved    `json:"resolved"` // findings of earlier sessions that are gone
 	Rules         string        `json:"rules"`    // version of the rules of comparison
@@ -165,6 +166,20 @@ type Latency struct {
 	Interval  [2]float64 `json:"interval"`
 	Unit      string     `json:"unit"`
 	Regressed bool       `json:"regressed"`
+}
+
+// Breach is one way in which answers break the service's OpenAPI description, and how many of the checked answers of each
+// side do.
+type Breach struct {
+	Service   string `json:"service"`
+	Endpoint  string `json:"endpoint"`
+	Rule      string `json:"rule"` // operation | status | mediaType, or the schema's keyword: required, type, enum, …
+	Path      string `json:"path,omitempty"`
+	Detail    string `json:"detail"`
+	Baseline  int64  `json:"baseline"`
+	Control   int64  `json:"control"`
+	Candidate int64  `json:"candidate"`
+	Checked   int64  `json:"checked"` // observations of the endpoint that were checked
 }
 
 // CallRate compares how often an operation of a dependency is called per request.

@@ -23,6 +23,7 @@ import (
 	"microstax/internal/config"
 	"microstax/internal/control/analyze"
 	"microstax/internal/control/ingest"
+	"microstax/internal/control/shadow"
 	"microstax/internal/dataplane/proxy"
 	"microstax/internal/dataplane/route"
 	"microstax/internal/environment"
@@ -174,11 +175,18 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 		BaselineDigest: s.o.Primary, Services: []string{oneshotService}, Control: s.o.Control != "",
 		Settings: map[string]blueprint.Shadow{oneshotService: s.o.Settings}, Created: now, Enabled: now,
 	}
-	shadow := &route.Shadow{
+	if s.o.Settings.OpenAPI != "" {
+		document, _, err := shadow.Description(oneshotService, s.o.Settings.OpenAPI)
+		if err != nil {
+			return err
+		}
+		ses.OpenAPI = map[string]string{oneshotService: document}
+	}
+	session := &route.Shadow{
 		Session: ses.ID, Overlay: s.env.ID, Baseline: s.o.Primary, Services: ses.Services, Redact: s.o.Settings.Redact,
 		Control: ses.Control, QueueSize: s.o.Limits.Ring,
 	}
-	entry := &route.Entry{Shadow: shadow, Service: oneshotService, Candidate: []string{candidate}, Settings: s.o.Settings}
+	entry := &route.Entry{Shadow: session, Service: oneshotService, Candidate: []string{candidate}, Settings: s.o.Settings}
 	if s.o.Control != "" {
 		control, err := upstreamOf("control", s.o.Control, s.o.InsecureUpstream)
 		if err != nil {
@@ -187,7 +195,7 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 		entry.Control = []string{control}
 	}
 	s.table = &route.Table{
-		Revision: 1, Shadows: map[string]*route.Shadow{ses.ID: shadow},
+		Revision: 1, Shadows: map[string]*route.Shadow{ses.ID: session},
 		Listeners: []route.Listener{{
 			ID: "shadow", Addr: s.o.Listen, Kind: route.Gateway, Service: oneshotService, Header: blueprint.DefaultHeader,
 			Protocol: blueprint.HTTP, TLS: certificate,

@@ -186,6 +186,7 @@ type Shadow struct {
 	MaxBody     Size     `json:"maxBody,omitempty"`
 	Ignore      []Ignore `json:"ignore,omitempty"`
 	Redact      []Redact `json:"redact,omitempty"`
+	OpenAPI     string   `json:"openapi,omitempty"` // file that describes the service; absolute once read
 	Gate        *Gate    `json:"gate,omitempty"`
 }
 

@@ -96,6 +96,9 @@ func (c *checker) check() {
 	c.checkRouting()
 	if b.Shadow != nil {
 		c.checkShadow("shadow", *b.Shadow)
+		if b.Shadow.OpenAPI != "" {
+			c.add("shadow.openapi", RuleBadValue, "openapi describes one service: write it under that service's shadow")
+		}
 	}
 	if b.AutoShutdownEnabled {
 		c.warn("autoShutdownEnabled", RuleNotSupported, "this version does not stop environments by itself: it goes on until microstax env stop")

@@ -133,6 +133,9 @@ func (d *decoder) folder(s *blueprint.Service, path, baseDir string) {
 	if s.Init != nil {
 		s.Init.Script = d.absolute(s.Init.Script, path+".init.script", baseDir)
 	}
+	if s.Shadow != nil {
+		s.Shadow.OpenAPI = d.absolute(s.Shadow.OpenAPI, path+".shadow.openapi", baseDir)
+	}
 	if s.Mock != nil {
 		s.Mock.OpenAPI = d.absolute(s.Mock.OpenAPI, path+".mock.openapi", baseDir)
 	}

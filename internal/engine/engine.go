@@ -15,6 +15,7 @@ import (
 	"microstax/internal/blueprint"
 	"microstax/internal/engine/condition"
 	"microstax/internal/engine/noise"
+	"microstax/internal/engine/openapi"
 	"microstax/internal/engine/pairing"
 	"microstax/internal/engine/stats"
 	"microstax/internal/observation"
@@ -39,6 +40,7 @@ const (
 type Config struct {
 	Services map[string]blueprint.Shadow // effective settings by service; may be empty
 	Control  bool                        // whether a control runs
+	OpenAPI  map[string]string           // documents that describe services, by service; may be empty
 }
 
 // Analysis is the judgement of one shadow session as far as it has got. One goroutine owns it. Make it with New or
@@ -56,9 +58,11 @@ type Analysis struct {
 	headers   map[headerName]*noise.Counts
 	calls     map[callName]*callCount
 	traffic   traffic
-	slots     int              // given to hypotheses that looked promising
-	profiled  int              // endpoints with a profile
-	ignored   func(Place) bool // the rules of the report that is being made
+	slots     int                             // given to hypotheses that looked promising
+	profiled  int                             // endpoints with a profile
+	ignored   func(Place) bool                // the rules of the report that is being made
+	described map[string]*openapi.Description // by service; nil where there is none
+	breaches  map[breachName]*breachCount     // of descriptions
 	start     time.Time
 	end       time.Time
 }
@@ -85,6 +89,7 @@ type endpoint struct {
 	Slot      slot               `json:"la,omitzero"`  // of its latency
 	Into      int                `json:"in,omitempty"` // the endpoint that it became part of, plus 1
 	SlowAt    [2]time.Time       `json:"sa,omitzero"`  // first and last slow request
+	Checked   int64              `json:"ch,omitempty"` // against the service's description
 	Profile   *condition.Profile `json:"pr,omitempty"` // which requests there are
 }
 
@@ -103,6 +108,7 @@ func New(cfg Config) *Analysis {
 	return &Analysis{
 		cfg: cfg, learners: map[string]*pairing.Learner{}, byName: map[endpointName]int{}, byPlace: map[place]int{},
 		users: newUsers(maxSessions), before: newBaselines(), gates: map[string]*gate{},
+		described: map[string]*openapi.Description{}, breaches: map[breachName]*breachCount{},
 		headers: map[headerName]*noise.Counts{}, calls: map[callName]*callCount{}, traffic: newTraffic(),
 	}
 }
@@ -114,7 +120,14 @@ func (a *Analysis) endpoint(service, method, target string) (int, *endpoint) {
 		l = pairing.NewLearner()
 		a.learners[service] = l
 	}
-	name := endpointName{service, l.Endpoint(method, target)}
+	template, described := "", false
+	if d := a.description(service); d != nil {
+		template, described = d.Endpoint(method, target)
+	}
+	if !described {
+		template = l.Endpoint(method, target)
+	}
+	name := endpointName{service, template}
 	if renames := l.Renames(); renames != nil {
 		a.rename(service, renames)
 	}

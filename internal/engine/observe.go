@@ -46,6 +46,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	ep.Contexts.Add(context)
 	a.observeCalls(i, o)
 	j := Judged{Endpoint: ep.Name, Identical: c.identical(), Differences: c.shown()}
+	a.conform(i, o, !j.Identical)
 	if j.Identical {
 		a.traffic.Identical++
 	}

@@ -54,6 +54,7 @@ func (a *Analysis) fold(i, j int) {
 		h.id = a.placeID(h)
 		a.byPlace[key] = k
 	}
+	a.foldBreaches(i, j)
 	for name, n := range a.calls {
 		if name.endpoint != i {
 			continue
@@ -128,6 +129,7 @@ func (ep *endpoint) add(o *endpoint) {
 	ep.Clean += o.Clean
 	ep.Pairs += o.Pairs
 	ep.Visits += o.Visits
+	ep.Checked += o.Checked
 	ep.Places += o.Places
 	ep.CallBase += o.CallBase
 	ep.CallPairs += o.CallPairs

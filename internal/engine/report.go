@@ -51,7 +51,7 @@ func (a *Analysis) Report(m Meta) api.Report {
 	r := api.Report{
 		EnvironmentID: m.EnvironmentID, BaselineID: m.BaselineID, SessionID: m.SessionID, Lineage: m.Lineage,
 		Window: api.Window{Start: a.start, End: a.end}, Traffic: a.trafficReport(), Rules: Rules,
-		Findings: make([]api.Finding, 0, len(found)), Ignores: []api.IgnoreRule{}, Resolved: []api.Resolved{}, Noise: a.noiseReport(), Calls: a.callReport(),
+		Findings: make([]api.Finding, 0, len(found)), Ignores: []api.IgnoreRule{}, Resolved: []api.Resolved{}, Noise: a.noiseReport(), Calls: a.callReport(), Breaches: a.conformReport(),
 		Latency: a.latencyReport(func(i int) bool { return tests.slow[i].confirmed && a.calibrated(a.endpoints[i].Service) }),
 	}
 	e := verdict.Evidence{Calibrated: a.cfg.Control, FalseShare: certainty, Traffic: r.Traffic}

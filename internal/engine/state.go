@@ -31,6 +31,7 @@ type state struct {
 	Gates     map[string]*gate            `json:"gates,omitempty"`
 	Headers   []headerState               `json:"headers,omitempty"`
 	Calls     []callState                 `json:"calls,omitempty"`
+	Breaches  []breachState               `json:"breaches,omitempty"`
 	Users     []byte                      `json:"users,omitempty"`
 	Evicted   int64                       `json:"evicted,omitempty"`
 	Full      int64                       `json:"full,omitempty"`
@@ -41,6 +42,13 @@ type headerState struct {
 	Service string        `json:"s"`
 	Header  string        `json:"h"`
 	Counts  *noise.Counts `json:"c"`
+}
+
+type breachState struct {
+	Endpoint int          `json:"e"`
+	Rule     string       `json:"r"`
+	Path     string       `json:"p,omitempty"`
+	Count    *breachCount `json:"c"`
 }
 
 type callState struct {
@@ -72,6 +80,9 @@ func (a *Analysis) State() ([]byte, error) {
 	}
 	for n, c := range a.calls {
 		s.Calls = append(s.Calls, callState{n.endpoint, n.dependency, n.operation, c})
+	}
+	for n, c := range a.breaches {
+		s.Breaches = append(s.Breaches, breachState{n.endpoint, n.rule, n.path, c})
 	}
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -151,6 +162,12 @@ func (a *Analysis) index(s state) error {
 	}
 	for _, n := range s.Headers {
 		a.headers[headerName{n.Service, n.Header}] = n.Counts
+	}
+	for _, b := range s.Breaches {
+		if b.Endpoint < 0 || b.Endpoint >= len(a.endpoints) || b.Count == nil {
+			return errors.New("breaches belong to no endpoint")
+		}
+		a.breaches[breachName{b.Endpoint, b.Rule, b.Path}] = b.Count
 	}
 	for _, c := range s.Calls {
 		if c.Endpoint < 0 || c.Endpoint >= len(a.endpoints) || c.Count == nil {

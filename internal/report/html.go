@@ -53,7 +53,7 @@ func HTML(r api.Report) string {
 	htmlList(&b, resolvedTitle, lines(r.Resolved, resolvedLine))
 	htmlList(&b, ignoresTitle, lines(r.Ignores, ignoreLine))
 	noise, latency, calls := tables(r)
-	for _, g := range []grid{gates, noise, latency, calls, endpoints} {
+	for _, g := range []grid{gates, breaches(r), noise, latency, calls, endpoints} {
 		htmlTable(&b, g)
 	}
 	fmt.Fprintf(&b, "<p>%s</p>\n</body></html>\n", esc(nextStep(r)))

@@ -46,6 +46,7 @@ func Markdown(r api.Report) string {
 	}
 	mdList(&b, resolvedTitle, lines(r.Resolved, resolvedLine))
 	mdList(&b, ignoresTitle, lines(r.Ignores, ignoreLine))
+	mdTable(&b, breaches(r))
 	noise, latency, calls := tables(r)
 	mdTable(&b, noise)
 	mdTable(&b, latency)
@@ -95,6 +96,15 @@ func tables(r api.Report) (noise, latency, calls grid) {
 			number(c.BaselinePerRequest), number(c.ControlPerRequest), number(c.CandidatePerRequest)})
 	}
 	return noise, latency, calls
+}
+
+func breaches(r api.Report) grid {
+	g := grid{breachTitle, []string{"endpoint", "breaks", "because", "baseline", "control", "candidate", "checked"}, nil}
+	for _, b := range r.Breaches {
+		g.rows = append(g.rows, []string{b.Service + " " + b.Endpoint, strings.TrimSpace(b.Rule + " " + b.Path), b.Detail, numeral.Count(b.Baseline),
+			numeral.Count(b.Control), numeral.Count(b.Candidate), numeral.Count(b.Checked)})
+	}
+	return g
 }
 
 func three(q api.Quantiles) string {

@@ -161,8 +161,9 @@ func resolvedLine(r api.Resolved) string {
 	return fmt.Sprintf("%s %s: %s (%s); not seen in %s requests", r.Service, r.Endpoint, r.Summary, r.ID, numeral.Count(r.Compared))
 }
 
-// The titles of the two lists.
+// The titles of lists.
 const (
+	breachTitle   = "Answers that break the OpenAPI description"
 	resolvedTitle = "Resolved since an earlier session"
 	ignoresTitle  = "Ignored by rule"
 )

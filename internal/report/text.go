@@ -175,6 +175,7 @@ func (p *painter) wrap(prefix string, indent int, s string) {
 // tables are noise, latency and calls.
 func (p *painter) tables(r api.Report) {
 	var rows [][]string
+	p.table(breachTitle, []string{"ENDPOINT", "BREAKS", "BECAUSE", "BASE", "CTRL", "CAND", "CHECKED"}, breaches(r).rows)
 	for _, n := range r.Noise {
 		rows = append(rows, []string{n.Service + " " + n.Endpoint, n.Path, n.Model, numeral.Percent(n.Rate) + " of " + numeral.Count(n.Pairs), n.StillSeen})
 	}

@@ -163,6 +163,9 @@ func (c *Control) resolve(env environment.Environment, chain []environment.Envir
 			return s, err
 		}
 		s.Settings[name] = set
+		if err := describe(&s, name, set.OpenAPI); err != nil {
+			return s, err
+		}
 		note(s.Artifacts, "candidate/"+name, c.artifact(mine))
 		if there {
 			note(s.Artifacts, "control/"+name, c.artifact(twin))
@@ -171,6 +174,23 @@ func (c *Control) resolve(env environment.Environment, chain []environment.Envir
 	}
 	s.Rules = rules(s.Settings, chain[:at])
 	return s, nil
+}
+
+// describe adds the document that describes a service; another document makes another session.
+func describe(s *environment.Session, service, path string) error {
+	if path == "" {
+		return nil
+	}
+	document, digest, err := Description(service, path)
+	if err != nil {
+		return err
+	}
+	if s.OpenAPI == nil {
+		s.OpenAPI = map[string]string{}
+	}
+	s.OpenAPI[service] = document
+	s.Artifacts["openapi/"+service] = digest
+	return nil
 }
 
 func note(artifacts map[string]string, key, digest string) {
