@@ -26,6 +26,9 @@ func deps(exe string) cli.Deps {
 		Serve: func(ctx context.Context, s config.Settings, ready func(addr string)) error {
 			return app.Serve(ctx, s, version(), os.Stderr, ready)
 		},
+		Gateway: func(ctx context.Context, s config.Settings, ready func(name string)) error {
+			return app.Gateway(ctx, s, version(), os.Stderr, ready)
+		},
 		Shadow: shadow, DemoService: demoService,
 		Demo: func(ctx context.Context, o cli.DemoOptions) (v1.Report, error) { return runDemo(ctx, exe, o) },
 	}

@@ -82,10 +82,15 @@ func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 
 // newPlane builds the data plane from the limits in force.
 func newPlane(pub mirror.Publisher, key []byte, log *slog.Logger, limits config.Limits, trace bool) *proxy.Plane {
+	return newKeyedPlane(pub, func() []byte { return key }, log, limits, trace)
+}
+
+// newKeyedPlane is newPlane with a key that each shadow session asks for when it begins.
+func newKeyedPlane(pub mirror.Publisher, key func() []byte, log *slog.Logger, limits config.Limits, trace bool) *proxy.Plane {
 	return proxy.New(proxy.Options{
 		Publisher: pub, Logger: log, Entropy: rand.Reader, Trace: trace,
 		Redactor: func(rules []blueprint.Redact) mirror.Redactor {
-			return redact.New(redact.Options{Key: key, Rules: rules})
+			return redact.New(redact.Options{Key: key(), Rules: rules})
 		},
 		Limits: proxy.Limits{
 			CaptureBudget: limits.CaptureBudget, RingSize: limits.Ring, MaxConns: limits.Connections,
@@ -99,8 +104,12 @@ func newPlane(pub mirror.Publisher, key []byte, log *slog.Logger, limits config.
 // redactionKey is the secret from which tokens are made. It stays with the data directory, so that a value has the same
 // token before and after a restart; whoever removes the file makes old tokens unlinkable.
 func redactionKey(dir string) ([]byte, error) {
-	const op = "read redaction key"
-	path := filepath.Join(dir, "redaction.key")
+	return secret("read redaction key", dir, "redaction.key")
+}
+
+// secret reads a file of random bytes, which is made when it is not there.
+func secret(op, dir, name string) ([]byte, error) {
+	path := filepath.Join(dir, name)
 	key, err := os.ReadFile(path) //nolint:gosec // a path of ours
 	if err == nil && len(key) >= 32 {
 		return key, nil

@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"microstax/internal/config"
 	"microstax/internal/control/analyze"
 	"microstax/internal/control/deploy"
+	"microstax/internal/control/gateways"
 	"microstax/internal/control/ingest"
 	"microstax/internal/control/shadow"
 	"microstax/internal/dataplane/proxy"
@@ -49,7 +51,8 @@ type server struct {
 	blobs    *dir.Store
 	bus      *mem.Bus
 	ingest   *ingest.Ingest
-	plane    *proxy.Plane
+	plane    *proxy.Plane       // nil where gateways are the data plane, which are:
+	gateways *gateways.Registry // or nil
 	deploy   *deploy.Controller
 	reports  *analyze.Reports
 	shadows  *shadow.Control
@@ -92,6 +95,11 @@ func Serve(ctx context.Context, s config.Settings, version string, log io.Writer
 	if err := srv.serve(ln); err != nil {
 		return err
 	}
+	if srv.gateways != nil {
+		// Gateways learn that services stop before they do, through the API, which stops later.
+		srv.onStop("gateways", func(context.Context) error { return srv.gateways.Close() })
+		srv.onStop("environments", srv.deploy.Close)
+	}
 	logger.Info("server listens", "address", ln.Addr().String(), "data", s.DataDir, "version", version)
 	if ready != nil {
 		ready(ln.Addr().String())
@@ -130,7 +138,7 @@ func (s *server) build(ctx context.Context) (err error) {
 	judged := make(chan error, 1)
 	go func() { judged <- s.bus.Run(context.WithoutCancel(ctx), s.ingest.Handle) }()
 	s.onStop("bus", func(context.Context) error { return errors.Join(s.bus.Close(), <-judged) })
-	s.plane = newPlane(s.bus, key, s.log, limits, true)
+	plane := s.dataplane(key)
 	drv := process.New(process.Options{
 		Dir: s.settings.DataDir, Inherit: inherited(config.Inherited()), Logger: s.log,
 	})
@@ -141,14 +149,16 @@ func (s *server) build(ctx context.Context) (err error) {
 	}
 	s.deploy = deploy.New(deploy.Options{
 		TLS:   shown,
-		Store: s.store, Driver: drv, Plane: &tables{Plane: s.plane}, Now: time.Now, Entropy: rand.Reader, Logger: s.log,
+		Store: s.store, Driver: drv, Plane: plane, Now: time.Now, Entropy: rand.Reader, Logger: s.log,
 		Ports:  deploy.PortRange{First: s.settings.Ports.First, Last: s.settings.Ports.Last},
 		Limits: deploy.Limits{Environments: limits.Environments, Instances: limits.Instances},
 	})
 	s.background("reconciler", s.deploy.Run)
 	s.onStop("environments", s.deploy.Close)
-	// The plane first: users' requests finish before the services that answer them stop.
-	s.onStop("data plane", func(context.Context) error { return s.plane.Close() })
+	if s.plane != nil {
+		// The plane first: users' requests finish before the services that answer them stop.
+		s.onStop("data plane", func(context.Context) error { return s.plane.Close() })
+	}
 	s.reports = analyze.New(analyze.Options{Environments: s.deploy, Store: s.store, Blobs: s.blobs, Now: time.Now})
 	s.shadows = shadow.New(shadow.Options{
 		Environments: s.deploy, Store: s.store, Judge: s.reports, Now: time.Now, Entropy: rand.Reader,
@@ -158,10 +168,13 @@ func (s *server) build(ctx context.Context) (err error) {
 
 // metrics registers what /metrics shows.
 func (s *server) metrics() error {
-	for _, c := range []prometheus.Collector{
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		s.ingest.Collector(), planeCollector{s.plane},
-	} {
+	all := []prometheus.Collector{
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.ingest.Collector(),
+	}
+	if s.plane != nil {
+		all = append(all, planeCollector{s.plane})
+	}
+	for _, c := range all {
 		if err := s.registry.Register(c); err != nil {
 			return fault.E("register metrics", fault.Internal, err)
 		}
@@ -181,12 +194,20 @@ func (s *server) serve(ln net.Listener) error {
 		return fault.Errorf("start server", fault.Invalid, "%s can be reached from other machines, and no token is set", s.settings.Listen).
 			WithHint("set MICROSTAX_API_KEY, or listen on a loopback address")
 	}
-	api, err := httpapi.New(httpapi.Options{
+	options := httpapi.Options{
 		Environments: environments{s.deploy, s.ingest}, Lifecycle: s.deploy, Streams: streams{s.deploy}, Shadows: s.shadows,
 		Reports: reports{s.reports, s.ingest}, Ignores: s.reports, Changes: s.ingest, Ready: s.isReady, Registry: s.registry, Logger: s.log,
 		Version: s.version, Token: s.settings.APIKey.Reveal(), Loopback: loopback,
 		NewRequestID: func() string { return id.New(id.Request, time.Now(), rand.Reader) }, Now: time.Now,
-	})
+	}
+	if s.gateways != nil {
+		key, err := secret("read secret of gateways", s.settings.DataDir, GatewaySecret)
+		if err != nil {
+			return err
+		}
+		options.Gateways, options.GatewaySecret = s.gateways, hex.EncodeToString(key)
+	}
+	api, err := httpapi.New(options)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.noAutostart, "no-autostart", false, "do not start a local server when none answers")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
-	root.AddCommand(a.demo(), a.shadow(), a.env(), a.baseline(), a.overlay(), a.server(), a.serve(), a.demoService(), a.doctor(), a.version())
+	root.AddCommand(a.demo(), a.shadow(), a.env(), a.baseline(), a.overlay(), a.server(), a.serve(), a.gateway(), a.demoService(), a.doctor(), a.version())
 	return root
 }
 

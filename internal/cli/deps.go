@@ -20,6 +20,8 @@ type Deps struct {
 	Executable string
 	// Serve runs the server until ctx ends and has drained when it returns. It calls ready once, when it listens at addr.
 	Serve func(ctx context.Context, s config.Settings, ready func(addr string)) error
+	// Gateway runs the data plane until ctx ends and has drained when it returns. It calls ready once, when it has begun.
+	Gateway func(ctx context.Context, s config.Settings, ready func(name string)) error
 	// Shadow proxies and compares until ctx ends, then drains and gives the report. It calls live about once a second, from one
 	// goroutine and never after it has returned.
 	Shadow func(ctx context.Context, o ShadowOptions, live func(v1.Report)) (v1.Report, error)

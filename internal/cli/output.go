@@ -114,11 +114,11 @@ func (t *table) paint(style, text string) string {
 // state colours a status or state.
 func (t *table) state(s string) string {
 	switch s {
-	case "ready", "promote", "enabled", "identical":
+	case "ready", "promote", "enabled", "identical", "connected":
 		return t.paint(green, s)
 	case "failed", "exited", "unhealthy", "hold", "breaking":
 		return t.paint(red, s)
-	case "provisioning", "starting", "degraded", "insufficient", "major":
+	case "provisioning", "starting", "degraded", "insufficient", "major", "lost":
 		return t.paint(yellow, s)
 	}
 	return s

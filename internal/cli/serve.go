@@ -21,9 +21,11 @@ func (a *app) serve() *cobra.Command {
 	}
 	listen := cmd.Flags().String("listen", "", "address of the API (default: that of MICROSTAX_API_URL, else 127.0.0.1:3000)")
 	data := cmd.Flags().String("data-dir", "", "folder for state (default: data in MICROSTAX_HOME, else in $XDG_STATE_HOME/microstax)")
+	plane := cmd.Flags().String("dataplane", "", "embedded, or external where gateways forward live traffic (default: embedded)")
 	level := cmd.Flags().String("log-level", "", "debug, info, warn or error (default: info)")
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		flags["listen"], flags["dataDir"], flags["log"] = *listen, *data, *level
+		flags["dataplane"] = *plane
 		if err := a.readSettings(flags); err != nil {
 			return err
 		}

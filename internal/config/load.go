@@ -157,6 +157,12 @@ func (l *loader) derive() error {
 	if err := l.certificate(&s.TLS); err != nil {
 		return err
 	}
+	if s.Gateway.Dir == "" {
+		s.Gateway.Dir = filepath.Join(s.Home, "gateway")
+	}
+	if s.Gateway.Dir, err = l.o.Abs(s.Gateway.Dir); err != nil {
+		return fault.E("find the gateway's directory", fault.Invalid, err)
+	}
 	if s.Listen == "" {
 		s.Listen = local(s.APIURL)
 	}

@@ -68,10 +68,11 @@ func TestDefaults(t *testing.T) {
 	want := config.Settings{
 		APIURL: "http://127.0.0.1:3000", Home: "/home/u/.local/state/microstax", DataDir: "/home/u/.local/state/microstax/data",
 		Listen: "127.0.0.1:3000", Ports: config.PortRange{First: 20000, Last: 31999}, LogLevel: slog.LevelInfo, User: "u", Color: true,
+		Gateway: config.Gateway{Dir: "/home/u/.local/state/microstax/gateway"},
 		Limits: config.Limits{
 			Ring: 8192, CaptureBudget: 256 << 20, MaxBody: 1 << 20, Bus: 1024, Connections: 20000, Environments: 500, Instances: 200,
 			KeptPerFinding: 20, KeptPerEndpoint: 3, KeptPerSession: 10000, DrainTimeout: 10 * time.Second,
-			MaxHead: 64 << 10, HeadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 2 * time.Minute,
+			Spool: 256 << 20, MaxHead: 64 << 10, HeadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 2 * time.Minute,
 			DialTimeout: 10 * time.Second,
 		},
 	}

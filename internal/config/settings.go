@@ -23,6 +23,8 @@ type Settings struct {
 	LogLevel slog.Level // of the server
 	User     string     // who acts, for the audit; "" when the environment does not say
 	Color    bool       // whether a terminal may be given colours
+	External bool       // the data plane is not part of the server: gateways are
+	Gateway  Gateway
 	TLS      TLS
 	Limits   Limits
 }
@@ -33,6 +35,13 @@ type TLS struct {
 	Certificate string
 	Key         string
 	SelfMade    bool
+}
+
+// Gateway is what a gateway is configured with, beside Limits.
+type Gateway struct {
+	Name  string // unique among those of one server; "" for the name of the machine
+	Dir   string // absolute; holds the spool, and what it serves by when the server is away
+	Admin string // host:port of health and metrics; "" for none
 }
 
 // PortRange are the TCP ports from First to Last, both included.
@@ -51,6 +60,7 @@ type Limits struct {
 	KeptPerEndpoint int           // ordinary observations kept for each endpoint
 	KeptPerSession  int           // observations kept for each shadow session in all
 	DrainTimeout    time.Duration // for what is under way when the server stops
+	Spool           int64         // bytes of observations that wait on a gateway's disk
 	MaxHead         int64         // bytes of a request's head
 	HeadTimeout     time.Duration // from a head's first byte to its last, and for the handshake of TLS
 	IdleTimeout     time.Duration // of a client's connection between requests

@@ -32,6 +32,10 @@ func Table() []Setting {
 		{"log", "MICROSTAX_LOG", "info", setLevel},
 		{"tlsCertificate", "MICROSTAX_TLS_CERTIFICATE", "", setCertificate},
 		{"tlsKey", "MICROSTAX_TLS_KEY", "", func(s *Settings, v string) error { s.TLS.Key = v; return nil }},
+		{"dataplane", "MICROSTAX_DATAPLANE", "embedded", setDataplane},
+		{"gatewayName", "MICROSTAX_GATEWAY_NAME", "", func(s *Settings, v string) error { s.Gateway.Name = v; return nil }},
+		{"gatewayDir", "MICROSTAX_GATEWAY_DIR", "", func(s *Settings, v string) error { s.Gateway.Dir = v; return nil }},
+		{"gatewayAdmin", "MICROSTAX_GATEWAY_ADMIN", "", setAdmin},
 		{"limits.ring", "MICROSTAX_LIMIT_RING", "8192", count(1<<20, func(l *Limits) *int { return &l.Ring })},
 		{"limits.captureBudget", "MICROSTAX_LIMIT_CAPTURE_BUDGET", "256MiB", size(1<<40, func(l *Limits) *int64 { return &l.CaptureBudget })},
 		{"limits.maxBody", "MICROSTAX_LIMIT_MAX_BODY", "1MiB", size(1<<30, func(l *Limits) *int64 { return &l.MaxBody })},
@@ -43,6 +47,7 @@ func Table() []Setting {
 		{"limits.keptPerEndpoint", "MICROSTAX_LIMIT_KEPT_PER_ENDPOINT", "3", count(1<<16, func(l *Limits) *int { return &l.KeptPerEndpoint })},
 		{"limits.keptPerSession", "MICROSTAX_LIMIT_KEPT_PER_SESSION", "10000", count(1<<24, func(l *Limits) *int { return &l.KeptPerSession })},
 		{"limits.drainTimeout", "MICROSTAX_LIMIT_DRAIN_TIMEOUT", "10s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.DrainTimeout })},
+		{"limits.spool", "MICROSTAX_LIMIT_SPOOL", "256MiB", size(1<<40, func(l *Limits) *int64 { return &l.Spool })},
 		{"limits.maxHead", "MICROSTAX_LIMIT_MAX_HEAD", "64KiB", size(16<<20, func(l *Limits) *int64 { return &l.MaxHead })},
 		{"limits.headTimeout", "MICROSTAX_LIMIT_HEAD_TIMEOUT", "30s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.HeadTimeout })},
 		{"limits.idleTimeout", "MICROSTAX_LIMIT_IDLE_TIMEOUT", "2m", duration(24*time.Hour, func(l *Limits) *time.Duration { return &l.IdleTimeout })},
@@ -72,12 +77,24 @@ func setCertificate(s *Settings, v string) error {
 	return nil
 }
 
-func setListen(s *Settings, v string) error {
+func setListen(s *Settings, v string) error { return address(&s.Listen, v) }
+
+func setAdmin(s *Settings, v string) error { return address(&s.Gateway.Admin, v) }
+
+func address(to *string, v string) error {
 	_, port, err := net.SplitHostPort(v)
 	if n, nerr := strconv.Atoi(port); err != nil || nerr != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("%q is not an address to listen on: write host:port, like 127.0.0.1:3000", v)
 	}
-	s.Listen = v
+	*to = v
+	return nil
+}
+
+func setDataplane(s *Settings, v string) error {
+	if v != "embedded" && v != "external" {
+		return fmt.Errorf("%q is not a place for the data plane: write embedded, or external for gateways", v)
+	}
+	s.External = v == "external"
 	return nil
 }
 

@@ -170,8 +170,14 @@ func (a *Analysis) Tally(t observation.Tally) {
 }
 
 // Settle gives up on everything that is in flight, after a crash or a stop: nobody will compare it any more.
-func (a *Analysis) Settle(reason observation.DropReason) {
-	if n := a.traffic.inFlight(); n > 0 {
+func (a *Analysis) Settle(reason observation.DropReason) { a.Lose(reason, a.InFlight()) }
+
+// InFlight is how many requests were received of which nobody has said yet what became of them.
+func (a *Analysis) InFlight() int64 { return a.traffic.inFlight() }
+
+// Lose gives up on so many of those that are in flight, at most all.
+func (a *Analysis) Lose(reason observation.DropReason, n int64) {
+	if n = min(n, a.traffic.inFlight()); n > 0 {
 		a.traffic.Dropped[string(reason)] += n
 	}
 }

@@ -31,7 +31,8 @@ type Options struct {
 	Shadows      Shadows
 	Reports      Reports
 	Ignores      Ignores
-	Changes      Changes // optional: without it reports of watched environments are looked at once a second
+	Gateways     Gateways // optional: nil where the server runs the data plane itself
+	Changes      Changes  // optional: without it reports of watched environments are looked at once a second
 
 	Ready    func(context.Context) error // optional: nil error when /readyz shall say so
 	Registry *prometheus.Registry        // served at /metrics; the API's own metrics are added to it
@@ -39,6 +40,8 @@ type Options struct {
 	Version  string // of the program, shown in the OpenAPI document
 
 	Token string // bearer token that /v1 and /metrics ask for; "" for none
+	// GatewaySecret is what gateways have to show where there is no token; without either they are refused.
+	GatewaySecret string
 	// Loopback says that the server listens on a loopback address only. Without a token it then refuses what a browser might
 	// send on behalf of a foreign page.
 	Loopback bool
@@ -85,6 +88,7 @@ func New(o Options) (*API, error) {
 	a.reports()
 	a.ignores()
 	a.observations()
+	a.gateways()
 	a.absent()
 	a.operations()
 	if err := a.publishSpec(); err != nil {

@@ -7,6 +7,8 @@ import (
 
 	v1 "microstax/api/v1"
 	"microstax/internal/blueprint"
+	"microstax/internal/control/gateways"
+	"microstax/internal/dataplane/remote"
 )
 
 // A ref, in all interfaces here, is an id or a unique name. Every method may be called concurrently, and reports what went
@@ -70,6 +72,18 @@ type Ignores interface {
 // when ctx ends.
 type Changes interface {
 	Changed(ctx context.Context, environmentID string) (<-chan struct{}, error)
+}
+
+// Gateways are data planes that run as processes of their own.
+type Gateways interface {
+	List() []v1.Gateway
+	Forget(ctx context.Context, name string) error
+	// Tables sends lines until ctx ends or the gateway has gone. An error before the first line refuses it.
+	Tables(ctx context.Context, c gateways.Caller, send func(remote.Line) error) error
+	// Report takes what a gateway says of itself; with leaves it says that it stops.
+	Report(name string, r remote.Report, leaves bool) error
+	// Observed takes frames, and says whether all of them.
+	Observed(ctx context.Context, name, stream string, skip *uint64, frames []byte) (remote.Accepted, bool, error)
 }
 
 // Filter selects environments for a page.

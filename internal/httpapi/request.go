@@ -130,13 +130,14 @@ func (a *API) readBody(next http.Handler) http.Handler {
 		}
 		conn := http.NewResponseController(w)
 		conn.SetReadDeadline(a.o.Now().Add(bodyTimeout)) //nolint:errcheck // not every writer in tests has one
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.o.MaxBody))
+		limit := a.bodyLimit(r)
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 		conn.SetReadDeadline(time.Time{}) //nolint:errcheck // as above
 		var large *http.MaxBytesError
 		switch {
 		case errors.As(err, &large):
 			refuse(w, problem(r.Context(), http.StatusRequestEntityTooLarge, fault.Invalid,
-				"the request body is larger than "+strconv.FormatInt(a.o.MaxBody, 10)+" bytes", ""))
+				"the request body is larger than "+strconv.FormatInt(limit, 10)+" bytes", ""))
 			return
 		case err != nil:
 			refuse(w, problem(r.Context(), http.StatusBadRequest, fault.Invalid, "the request body ended early: "+err.Error(), ""))

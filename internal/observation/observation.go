@@ -102,7 +102,8 @@ const (
 	Upgraded     DropReason = "upgraded"     // the connection changed protocol
 	ControlError DropReason = "controlError" // the control twin could not be reached: no fair comparison
 	Stopped      DropReason = "stopped"      // shadowing was switched off while it waited
-	Crashed      DropReason = "crash"        // in flight when the server died
+	Crashed      DropReason = "crash"        // in flight when the server, or the gateway, died
+	SpoolFull    DropReason = "spoolFull"    // observed at a gateway whose spool had no place while the server was away
 )
 
 // Group counts requests of one kind that met one fate; the path is a sample, templates are learnt later.

@@ -47,6 +47,7 @@ type actor struct {
 	shadowErr error              // why the shadow is off although somebody wanted it on
 	table     uint64             // the publication that shows the latest view
 	unsaid    []v1.Event         // events that are sent at the end of this look; at most a few for each message
+	trouble   string             // why the data plane serves nothing, as it was told last
 	halted    bool               // the server stops: nothing shall run, whatever is wanted
 	timer     *time.Timer
 }
@@ -211,6 +212,16 @@ func (a *actor) takeOver() {
 			i.state, i.reason = environment.Unhealthy, "ran when the server ended; it is being looked for"
 		}
 		a.instances[key] = i
+	}
+	if !a.settled || !a.patient {
+		return
+	}
+	a.shadow = env.Shadow
+	a.mirroring = true // a shadow goes on that was there whole, like what serves users
+	for key, p := range plan {
+		if p.id.Role != environment.Primary && env.Handles[key].Data == "" {
+			a.mirroring = false
+		}
 	}
 }
 

@@ -167,6 +167,9 @@ func (a *actor) judge() {
 		starting = append(starting, shadowStarting...)
 	}
 	troubles = append(troubles, a.deafListeners()...)
+	if why := a.planeTrouble(); why != "" {
+		troubles = append(troubles, why)
+	}
 	a.become(a.status(starting, troubles))
 }
 
@@ -231,6 +234,20 @@ func (a *actor) deafListeners() []string {
 		}
 	}
 	return out
+}
+
+// planeTrouble is why nobody serves the environment's addresses, and is told to whoever waits for them.
+func (a *actor) planeTrouble() string {
+	why := ""
+	if len(a.needs) > 0 {
+		why = a.c.planeTrouble()
+	}
+	if why != a.trouble {
+		if a.trouble = why; why != "" {
+			a.say("progress", why)
+		}
+	}
+	return why
 }
 
 // stopping words what still runs of a stopped environment.

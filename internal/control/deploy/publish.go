@@ -120,6 +120,7 @@ func (p *publisher) loop() {
 		select {
 		case <-p.wake:
 		case <-retry.C:
+		case <-p.c.planeNews():
 		case <-p.c.life.Done():
 			return
 		}
@@ -129,6 +130,22 @@ func (p *publisher) loop() {
 		}
 		retry.Reset(next)
 	}
+}
+
+// planeNews gets a value when what the data plane does has changed by itself; nil where it never does.
+func (c *Controller) planeNews() <-chan struct{} {
+	if p, ok := c.plane.(interface{ Changed() <-chan struct{} }); ok {
+		return p.Changed()
+	}
+	return nil
+}
+
+// planeTrouble is why the data plane can serve nothing at the moment, or "".
+func (c *Controller) planeTrouble() string {
+	if p, ok := c.plane.(interface{ Trouble() string }); ok {
+		return p.Trouble()
+	}
+	return ""
 }
 
 // publish brings the data plane up to date, and says whether all of it works.

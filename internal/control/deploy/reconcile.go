@@ -115,7 +115,7 @@ func (a *actor) allocate() {
 			a.c.log.Info("choose another address", "listener", id, "taken", addr, "error", s.Err)
 			a.c.ports.free(portOf(addr))
 		default:
-			if known && s.Err == "" && s.Addr == addr {
+			if known && s.Err == "" && s.Revision != 0 && s.Addr == addr {
 				delete(a.fresh, id)
 			}
 			continue

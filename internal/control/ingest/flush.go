@@ -72,16 +72,17 @@ func (in *Ingest) Flush(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-in.flushing }()
-	work, err := in.collect()
-	if len(work) == 0 {
+	work, marks, err := in.collect()
+	if len(work) == 0 && len(marks) == 0 {
 		return err
 	}
 	began := in.now()
-	applied, werr := in.write(ctx, work)
+	applied, werr := in.write(ctx, work, marks)
 	if applied {
 		in.dropBlobs(ctx, work)
 	}
 	in.finish(ctx, work, applied, werr, in.now().Sub(began))
+	in.marked(marks, applied)
 	return errors.Join(err, werr)
 }
 
@@ -94,8 +95,9 @@ type work struct {
 	deletes map[string]string
 }
 
-// collect takes a consistent view of every dirty session: the state and the observations that it counts.
-func (in *Ingest) collect() ([]*work, error) {
+// collect takes a consistent view of every dirty session: the state and the observations that it counts; and of how far
+// gateways have been heard, unless that would speak of a state that is not written.
+func (in *Ingest) collect() ([]*work, []mark, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	var all []*work
@@ -121,12 +123,15 @@ func (in *Ingest) collect() ([]*work, error) {
 		s.dirty = false
 		all = append(all, w)
 	}
-	return all, errs
+	if errs != nil {
+		return all, nil, errs
+	}
+	return all, in.marks(), nil
 }
 
 // write puts the blobs and then applies one batch. Blobs that cannot be written do not keep the counts from being so.
 // It says whether the batch was applied.
-func (in *Ingest) write(ctx context.Context, all []*work) (bool, error) {
+func (in *Ingest) write(ctx context.Context, all []*work, marks []mark) (bool, error) {
 	now := in.now()
 	var b evidence.Batch
 	var blobErr error
@@ -152,6 +157,13 @@ func (in *Ingest) write(ctx context.Context, all []*work) (bool, error) {
 		for _, id := range slices.Sorted(maps.Keys(w.deletes)) {
 			b.Deletes = append(b.Deletes, evidence.Key{Kind: evidence.Observation, ID: id})
 		}
+	}
+	for _, m := range marks {
+		rec, err := m.record(now)
+		if err != nil {
+			return false, err
+		}
+		b.Puts = append(b.Puts, evidence.Put{Record: rec, Expect: evidence.AnyVersion})
 	}
 	if _, err := in.store.Apply(ctx, b); err != nil {
 		return false, errors.Join(blobErr, fmt.Errorf("store evidence: %w", err))

@@ -65,6 +65,12 @@ func (in *Ingest) drop(sessionID string) {
 		}
 		delete(in.sessions, sessionID)
 	}
+	for _, src := range in.sources {
+		if _, had := src.InFlight[sessionID]; had {
+			delete(src.InFlight, sessionID)
+			src.dirty = true
+		}
+	}
 }
 
 // every lists all records of a query.

@@ -66,6 +66,7 @@ type Ingest struct {
 	watchers     map[string]map[chan struct{}]struct{} // by session or environment id
 	watching     int
 	refused      map[string]refusal // sessions that cannot be loaded, so that not every envelope asks the store
+	sources      map[string]*source // gateways that were heard of, by name; nil until they are read from the store
 	stats        Stats
 	alike        observation.Observation // the one that is being judged: none of them is kept
 }
@@ -129,7 +130,7 @@ func (in *Ingest) Handle(ctx context.Context, e observation.Envelope) error {
 			"it holds no session, or not exactly one of observation, alike observations and tally")
 	}
 	for {
-		if in.apply(e) {
+		if in.apply(e, func() {}) {
 			return nil
 		}
 		if err := in.load(ctx, e.Session()); err != nil {
@@ -148,8 +149,9 @@ func contents(e *observation.Envelope) (n int) {
 	return n
 }
 
-// apply adds the envelope to its session; false when memory does not have the session.
-func (in *Ingest) apply(e observation.Envelope) bool {
+// apply adds the envelope to its session, and does what has to be stored together with that; false when memory does not
+// have the session.
+func (in *Ingest) apply(e observation.Envelope, also func()) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := in.sessions[e.Session()]
@@ -169,6 +171,7 @@ func (in *Ingest) apply(e observation.Envelope) bool {
 	default:
 		in.observe(s, e.Observation)
 	}
+	also()
 	in.touch(s)
 	return true
 }

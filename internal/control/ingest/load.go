@@ -79,6 +79,9 @@ func (in *Ingest) read(ctx context.Context, sessionID string) (*session, error) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 	defer cancel()
 	const op = "load shadow session"
+	if err := in.readSources(ctx); err != nil {
+		return nil, err
+	}
 	rec, err := in.store.Get(ctx, evidence.Key{Kind: evidence.Session, ID: sessionID})
 	if errors.Is(err, evidence.ErrNotFound) {
 		return nil, fault.Errorf(op, fault.NotFound, "there is no session %s", sessionID)
@@ -118,8 +121,9 @@ func (in *Ingest) readAnalysis(ctx context.Context, s *session, cfg engine.Confi
 	}
 	s.created = rec.Created
 	if rec.Labels[labelBoot] != in.boot {
-		// Another process wrote this, and it is gone: what it had in flight will never be compared.
-		s.analysis.Settle(observation.Crashed)
+		// Another process wrote this, and it is gone: what it had in flight will never be compared. What gateways have in
+		// flight is with them.
+		s.analysis.Lose(observation.Crashed, s.analysis.InFlight()-in.elsewhere(s.id))
 		s.dirty = true
 	}
 	return nil

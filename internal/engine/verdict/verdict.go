@@ -174,6 +174,11 @@ func integrity(e Evidence) []string {
 			"concurrency, or raise maxBody.", numeral.Count(lost), numeral.Count(eligible), numeral.Percent(ratio(lost, eligible)), numeral.Percent(maxLoss),
 			numeral.Count(t.Dropped["queueFull"]), numeral.Count(t.Dropped["timeout"]), numeral.Count(t.Dropped["bodyTooLarge"])))
 	}
+	if n := t.Dropped["spoolFull"]; n >= fewLost && float64(n) > maxLoss*float64(eligible) {
+		out = append(out, fmt.Sprintf("Evidence cannot be trusted: %s of %s requests (%s) found no place in the spool of a "+
+			"gateway while the server was away, limit %s. Raise limits.spool.", numeral.Count(n), numeral.Count(eligible),
+			numeral.Percent(ratio(n, eligible)), numeral.Percent(maxLoss)))
+	}
 	failed := t.Dropped["controlError"] + e.ControlFailed
 	if tried := t.Compared + t.Dropped["controlError"]; failed >= fewLost && float64(failed) > maxControlError*float64(tried) {
 		out = append(out, fmt.Sprintf("Evidence cannot be trusted: the control did not answer %s of %s requests (%s), limit "+
