@@ -58,7 +58,8 @@ type Analysis struct {
 	headers   map[headerName]*noise.Counts
 	calls     map[callName]*callCount
 	traffic   traffic
-	slots     int                             // given to hypotheses that looked promising
+	ranks     ranks
+	shards    int                             // parts that it was merged from, which share the stake; 0: none
 	profiled  int                             // endpoints with a profile
 	ignored   func(Place) bool                // the rules of the report that is being made
 	described map[string]*openapi.Description // by service; nil where there is none
@@ -86,7 +87,7 @@ type endpoint struct {
 	Latency   latency            `json:"l"`
 	Contexts  stats.Distinct     `json:"x"`
 	Slow      example            `json:"sl,omitzero"`
-	Slot      slot               `json:"la,omitzero"`  // of its latency
+	Slot      stats.Slot         `json:"la,omitzero"`  // of its latency
 	Into      int                `json:"in,omitempty"` // the endpoint that it became part of, plus 1
 	SlowAt    [2]time.Time       `json:"sa,omitzero"`  // first and last slow request
 	Checked   int64              `json:"ch,omitempty"` // against the service's description
@@ -138,12 +139,14 @@ func (a *Analysis) endpoint(service, method, target string) (int, *endpoint) {
 	}
 	if !known {
 		i = len(a.endpoints)
-		a.endpoints = append(a.endpoints, &endpoint{
-			Service: service, Name: name.Name, Contexts: stats.NewDistinct(sketchSize),
-		})
+		a.endpoints = append(a.endpoints, newEndpoint(name))
 		a.byName[name] = i
 	}
 	return i, a.endpoints[i]
+}
+
+func newEndpoint(n endpointName) *endpoint {
+	return &endpoint{Service: n.Service, Name: n.Name, Contexts: stats.NewDistinct(sketchSize)}
 }
 
 // gate finds or makes the pooled counters of a service.

@@ -214,7 +214,7 @@ const enough = 20
 func (h *hypothesis) significant(visits int64) (strictest, weakest diff.Level) {
 	best, found := math.Inf(-1), false
 	for l := range diff.Levels {
-		e := h.Levels[l].logE(visits)
+		e, _ := h.Levels[l].logE(visits)
 		switch {
 		case e >= math.Log(enough):
 			if !found {

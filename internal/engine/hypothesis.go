@@ -71,9 +71,10 @@ type hypothesis struct {
 	Shown     int64              `json:"sh,omitempty"` // requests in which the candidate alone differs, at any level
 	Cases     condition.Cases    `json:"ca,omitzero"`  // a sample of them
 	Earlier   map[int]int64      `json:"ea,omitempty"` // in how many of them another hypothesis came first, by that one
-	Slot      slot               `json:"s,omitzero"`
+	Slot      stats.Slot         `json:"s,omitzero"`
 	Into      int                `json:"in,omitempty"` // the hypothesis that it became part of, plus 1
 	id        string
+	seen      seenEvidence
 }
 
 // widen makes first and last of two stretches of time those of both; a zero stretch is none.
@@ -131,15 +132,19 @@ func (a *Analysis) hypothesis(p place) int {
 		}
 	}
 	i := len(a.places)
-	h := &hypothesis{
-		Endpoint: p.endpoint, Kind: p.kind, Path: p.path, Variant: p.variant,
-		Contexts: stats.NewDistinct(sketchSize), Requests: stats.NewDistinct(sketchSize),
-	}
+	h := newHypothesis(p)
 	h.id = a.placeID(h)
 	a.places = append(a.places, h)
 	a.byPlace[p] = i
 	ep.Places++
 	return i
+}
+
+func newHypothesis(p place) *hypothesis {
+	return &hypothesis{
+		Endpoint: p.endpoint, Kind: p.kind, Path: p.path, Variant: p.variant,
+		Contexts: stats.NewDistinct(sketchSize), Requests: stats.NewDistinct(sketchSize),
+	}
 }
 
 // placeID is the hypothesis' stable id: the same in the next session.
@@ -160,28 +165,40 @@ func (a *Analysis) aliasID(h *hypothesis, class string) string {
 
 // levelWeights is the stake on each level, declared beforehand: most changes of meaning show at the canonical level.
 func levelWeights() [diff.Levels]float64 {
-	return [diff.Levels]float64{diff.Bytes: .1, diff.Canonical: .4, diff.Tolerant: .2, diff.Format: .1, diff.Type: .1, diff.Presence: .1}
+	return [diff.Levels]float64{diff.Bytes: .05, diff.Canonical: .5, diff.Tolerant: .25, diff.Format: .08, diff.Type: .06, diff.Presence: .06}
 }
 
-// logE is the log e-value of one level.
-func (l level) logE(visits int64) float64 {
+// logE is the log e-value of one level, and that of its paired process alone.
+func (l level) logE(visits int64) (both, paired float64) {
 	pos, neg := l.Candidate-l.Both, l.Control-l.Both
 	if pos <= 0 || l.Candidate <= l.Control {
-		return math.Inf(-1) // no evidence; leaving it out of a mean is safe
+		return math.Inf(-1), math.Inf(-1) // no evidence; leaving it out of a mean is safe
 	}
 	visits = max(visits, pos+neg+l.Both) // a session that visits more than it can remember still has its say
 	return stats.LogFinding(stats.Tri{Pos: pos, Neg: neg, Zero: visits - pos - neg},
 		stats.History{CandidateK: l.Candidate, CandidateN: visits, ControlK: l.Control, ControlN: visits})
 }
 
-// logE is the log e-value of the hypothesis: the mean over its levels with the stakes declared beforehand.
-func (h *hypothesis) logE(visits int64) float64 {
-	var logs [diff.Levels]float64
+// evidence is the log e-value of a hypothesis, and that of the paired process alone.
+type evidence struct{ both, paired float64 }
+
+// evidence is the mean over the levels with the stakes declared beforehand.
+func (h *hypothesis) evidence(visits int64) evidence {
+	var both, paired [diff.Levels]float64
 	for l := range h.Levels {
-		logs[l] = h.Levels[l].logE(visits)
+		if l > 0 && h.Levels[l].same(h.Levels[l-1]) {
+			both[l], paired[l] = both[l-1], paired[l-1]
+			continue
+		}
+		both[l], paired[l] = h.Levels[l].logE(visits)
 	}
 	w := levelWeights()
-	return stats.LogMix(logs[:], w[:])
+	return evidence{stats.LogMix(both[:], w[:]), stats.LogMix(paired[:], w[:])}
+}
+
+// same says whether two levels were seen to differ alike.
+func (l level) same(o level) bool {
+	return l.Candidate == o.Candidate && l.Control == o.Control && l.Both == o.Both
 }
 
 // units is how many user sessions met the difference without meeting it on the control.
@@ -193,35 +210,57 @@ func (h *hypothesis) units() int64 {
 	return n
 }
 
-// slot is a hypothesis' place in the order of weights, which it gets when it first looks promising.
-type slot struct {
-	Rank    int     `json:"k,omitempty"` // from 1; 0 before it has one
-	Base    float64 `json:"b,omitempty"` // log e-value at that time
-	Latched bool    `json:"l,omitempty"` // the evidence once sufficed whatever else is tested
+// discordant is in how many user sessions just one of the two sides differed, and whether both ever did.
+func (h *hypothesis) discordant() (n int64, both bool) {
+	for _, l := range h.Levels {
+		n, both = max(n, l.Candidate+l.Control-2*l.Both), both || l.Both > 0
+	}
+	return n, both
 }
 
-// score is the log of the conditional e-value since the slot was given, and the log weight. Without one there is no
-// evidence.
-func (s slot) score(logE float64) (score, weight float64) {
-	if s.Rank == 0 {
-		return math.Inf(-1), 0
+// ranked says whether the hypothesis is among those that are tested.
+func (h *hypothesis) ranked() bool { return h.Slot.Rank > 0 || h.Slot.Number > 0 }
+
+// number gives a hypothesis its rank by number, once enough pairs are discordant, whichever way.
+func (a *Analysis) number(h *hypothesis) {
+	n, both := h.discordant()
+	switch {
+	case h.Slot.Number > 0 || n < stats.Discordant:
+	case both:
+		a.ranks.Noisy++
+		h.Slot.Number, h.Slot.Noisy = a.ranks.Noisy, true
+	default:
+		a.ranks.Clean++
+		h.Slot.Number = a.ranks.Clean
 	}
-	return logE - s.Base, stats.Weight(s.Rank - 1)
 }
 
-// follow gives a hypothesis its slot when it first looks promising, and latches it when its evidence suffices for ever.
-func (a *Analysis) follow(s *slot, logE float64, units int64) {
-	if s.Rank == 0 && logE >= stats.Promising() {
-		a.slots++
-		s.Rank, s.Base = a.slots, logE
+// follow gives a hypothesis its rank when it first looks promising, and latches it when its evidence suffices for ever.
+func (a *Analysis) follow(s *stats.Slot, e evidence, units int64) {
+	if s.Rank == 0 && e.both >= stats.Promising() {
+		a.ranks.Promise++
+		s.Rank, s.Base = a.ranks.Promise, e.both
 	}
-	if score, weight := s.score(logE); units >= minUnits && stats.Latches(score, weight, certainty) {
+	if units >= minUnits && stats.Latches(a.score(*s, e), 0, certainty) {
 		s.Latched = true
 	}
 }
 
+// score is the log of weight times evidence. The parts that an analysis was merged from share the stake.
+func (a *Analysis) score(s stats.Slot, e evidence) float64 {
+	return s.LogScore(e.both, e.paired) - math.Log(float64(max(a.shards, 1)))
+}
+
+// ranks are how many ranks were given out, by order.
+type ranks struct {
+	Promise int `json:"p,omitempty"`
+	Clean   int `json:"c,omitempty"`
+	Noisy   int `json:"n,omitempty"`
+}
+
 // contribute moves one session's say at a hypothesis from what it was to what it is.
 func (h *hypothesis) contribute(was, is mark) {
+	h.seen.stale = true
 	for l := range diff.Levels {
 		c := &h.Levels[l]
 		c.Candidate += change(was.candidate.Has(l), is.candidate.Has(l))

@@ -3,7 +3,10 @@
 package engine
 
 import (
+	"cmp"
+	"math"
 	"math/bits"
+	"slices"
 	"time"
 
 	api "microstax/api/v1"
@@ -65,7 +68,7 @@ func (a *Analysis) observeLatency(i int, o *observation.Observation) bool {
 	ep.Latency.Slower.Pos++
 	ep.SlowAt = widen(ep.SlowAt, [2]time.Time{o.At, o.At})
 	if !ep.Slot.Latched && ep.Latency.Slower.Pos > ep.Latency.Slower.Neg {
-		a.follow(&ep.Slot, ep.slowLogE(), ep.Visits)
+		a.follow(&ep.Slot, evidence{ep.slowLogE(), math.Inf(-1)}, ep.Visits)
 	}
 	if bits.OnesCount64(uint64(ep.Latency.Slower.Pos)) != 1 {
 		return false
@@ -122,6 +125,9 @@ func (a *Analysis) latencyReport(regressed func(i int) bool) []api.Latency {
 		}
 		out = append(out, row)
 	}
+	slices.SortFunc(out, func(x, y api.Latency) int {
+		return cmp.Or(cmp.Compare(x.Service, y.Service), cmp.Compare(x.Endpoint, y.Endpoint))
+	})
 	return out
 }
 

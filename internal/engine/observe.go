@@ -130,6 +130,7 @@ func (a *Analysis) judge(o *observation.Observation, s *user, v *visit, c *compa
 			mk.candidate |= m.candidate
 			mk.control |= m.control
 			h.contribute(was, *mk)
+			a.number(h)
 		} else {
 			a.users.full++
 		}
@@ -137,7 +138,7 @@ func (a *Analysis) judge(o *observation.Observation, s *user, v *visit, c *compa
 			t.place, t.turn = i, m.turn
 			touched = append(touched, t)
 			if !h.Slot.Latched && h.hopeful() {
-				a.follow(&h.Slot, h.logE(ep.Visits), h.units())
+				a.follow(&h.Slot, h.evidence(ep.Visits), h.units())
 			}
 		}
 	}

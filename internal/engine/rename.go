@@ -138,7 +138,7 @@ func (ep *endpoint) add(o *endpoint) {
 	ep.Latency.Control.Merge(&o.Latency.Control)
 	ep.Latency.Candidate.Merge(&o.Latency.Candidate)
 	ep.Latency.Slower = ep.Latency.Slower.Add(o.Latency.Slower)
-	ep.Slot = ep.Slot.join(o.Slot)
+	ep.Slot = ep.Slot.Join(o.Slot)
 	if ep.Slow.Observation == "" {
 		ep.Slow = o.Slow
 	}
@@ -152,14 +152,8 @@ func (h *hypothesis) add(o *hypothesis) {
 		x, y := &h.Levels[l], o.Levels[l]
 		x.Candidate, x.Control, x.Both = x.Candidate+y.Candidate, x.Control+y.Control, x.Both+y.Both
 		x.Only, x.Twin = x.Only+y.Only, x.Twin+y.Twin
-		h.Noise.Differ[l] += o.Noise.Differ[l]
 	}
-	for m, n := range o.Noise.Models {
-		if h.Noise.Models == nil {
-			h.Noise.Models = map[string]int64{}
-		}
-		h.Noise.Models[m] += n
-	}
+	h.Noise.Sum(o.Noise)
 	for c, n := range o.Classes {
 		if h.Classes == nil {
 			h.Classes = map[string]int64{}
@@ -175,16 +169,5 @@ func (h *hypothesis) add(o *hypothesis) {
 		h.Example = o.Example
 	}
 	h.Seen = widen(h.Seen, o.Seen)
-	h.Slot = h.Slot.join(o.Slot)
-}
-
-// join is the slot of two hypotheses that turn out to be one: the earlier, with the larger evidence to be left out.
-func (s slot) join(o slot) slot {
-	switch {
-	case o.Rank == 0:
-		return s
-	case s.Rank == 0:
-		return o
-	}
-	return slot{Rank: min(s.Rank, o.Rank), Base: max(s.Base, o.Base), Latched: s.Latched || o.Latched}
+	h.Slot = h.Slot.Join(o.Slot)
 }

@@ -18,8 +18,8 @@ import (
 // docs/adr/0003-weights.md).
 const (
 	alpha     = 0.05
-	certainty = 0.02
-	suspicion = 0.05
+	certainty = 0.035
+	suspicion = 0.07
 	minUnits  = 2
 	maxE      = 1e300
 	maxNoise  = 1_000
@@ -157,22 +157,22 @@ type outcomes struct{ places, slow []tested }
 func (a *Analysis) test() outcomes {
 	out := outcomes{places: make([]tested, len(a.places)), slow: make([]tested, len(a.endpoints))}
 	var all []*tested
-	var scores, weights []float64
-	add := func(t *tested, s slot, logE float64, units int64) {
-		t.logE, t.confirmed, t.units = logE, s.Latched, units
-		score, weight := s.score(logE)
-		all, scores, weights = append(all, t), append(scores, score), append(weights, weight)
+	var scores []float64
+	add := func(t *tested, s stats.Slot, e evidence, units int64) {
+		t.logE, t.confirmed, t.units = e.both, s.Latched, units
+		all, scores = append(all, t), append(scores, a.score(s, e))
 	}
 	for i, h := range a.places {
-		if h.Slot.Rank > 0 && h.Into == 0 {
-			add(&out.places[i], h.Slot, h.logE(a.endpoints[h.Endpoint].Visits), h.units())
+		if h.ranked() && h.Into == 0 {
+			add(&out.places[i], h.Slot, h.evidence(a.endpoints[h.Endpoint].Visits), h.units())
 		}
 	}
 	for i, ep := range a.endpoints {
 		if ep.Slot.Rank > 0 {
-			add(&out.slow[i], ep.Slot, ep.slowLogE(), ep.Visits)
+			add(&out.slow[i], ep.Slot, evidence{ep.slowLogE(), math.Inf(-1)}, ep.Visits)
 		}
 	}
+	weights := make([]float64, len(scores)) // log 1: the scores hold them
 	sure, maybe := stats.EBH(scores, weights, certainty), stats.EBH(scores, weights, suspicion)
 	for i, t := range all {
 		t.confirmed = t.confirmed || sure[i] && t.units >= minUnits
@@ -197,7 +197,7 @@ func (a *Analysis) suspectLonely(places []tested) {
 		}
 		strictest, _ := h.significant(ep.Visits)
 		if l := h.Levels[strictest]; l.Only == ep.Clean && l.Twin == 0 {
-			places[i].suspected, places[i].logE, places[i].units = true, h.logE(ep.Visits), h.units()
+			places[i].suspected, places[i].logE, places[i].units = true, h.evidence(ep.Visits).both, h.units()
 		}
 	}
 }
@@ -211,7 +211,7 @@ func (a *Analysis) suspect(places []tested) {
 		differs[service] = e >= -math.Log(certainty)
 	}
 	for i, h := range a.places {
-		if t := &places[i]; h.Slot.Rank > 0 && h.Into == 0 && differs[a.endpoints[h.Endpoint].Service] {
+		if t := &places[i]; h.ranked() && h.Into == 0 && differs[a.endpoints[h.Endpoint].Service] {
 			t.suspected = t.suspected || t.logE >= math.Log(enough)
 		}
 	}

@@ -62,13 +62,18 @@ func (u *users) of(o *observation.Observation) *user {
 	}
 	s := &user{key: key}
 	u.byKey[key] = u.order.PushFront(s)
+	u.trim()
+	return s
+}
+
+// trim forgets the session that was away longest, where there are too many.
+func (u *users) trim() {
 	if u.order.Len() > u.limit {
 		last := u.order.Back()
 		delete(u.byKey, last.Value.(*user).key)
 		u.order.Remove(last)
 		u.evicted++
 	}
-	return s
 }
 
 // visit finds or makes the session's visit to an endpoint; new says which. It is nil when the session can remember no

@@ -16,7 +16,7 @@ import (
 )
 
 // stateVersion changes whenever an older state can't be read any more.
-const stateVersion = 1
+const stateVersion = 3
 
 // state is an Analysis as stored. Sessions are packed, since there may be many.
 type state struct {
@@ -35,7 +35,8 @@ type state struct {
 	Users     []byte                      `json:"users,omitempty"`
 	Evicted   int64                       `json:"evicted,omitempty"`
 	Full      int64                       `json:"full,omitempty"`
-	Slots     int                         `json:"slots,omitempty"`
+	Shards    int                         `json:"shards,omitempty"`
+	Ranks     ranks                       `json:"ranks,omitzero"`
 }
 
 type headerState struct {
@@ -73,7 +74,7 @@ func (a *Analysis) State() ([]byte, error) {
 	s := state{
 		Version: stateVersion, Rules: Rules, Start: a.start, End: a.end, Traffic: a.traffic, Learners: a.learners,
 		Endpoints: endpoints, Places: a.places, Gates: a.gates, Users: a.users.pack(),
-		Evicted: a.users.evicted, Full: a.users.full, Slots: a.slots,
+		Evicted: a.users.evicted, Full: a.users.full, Ranks: a.ranks, Shards: a.shards,
 	}
 	for n, c := range a.headers {
 		s.Headers = append(s.Headers, headerState{n.service, n.header, c})
@@ -104,7 +105,7 @@ func Restore(cfg Config, b []byte) (*Analysis, error) {
 			WithHint("start a new shadow session: microstax env shadow ENV --disable, then --enable")
 	}
 	a := New(cfg)
-	a.start, a.end, a.traffic, a.endpoints, a.places, a.slots = s.Start, s.End, s.Traffic, s.Endpoints, s.Places, max(s.Slots, 0)
+	a.start, a.end, a.traffic, a.endpoints, a.places, a.ranks, a.shards = s.Start, s.End, s.Traffic, s.Endpoints, s.Places, s.Ranks, max(s.Shards, 0)
 	if s.Learners != nil {
 		a.learners = s.Learners
 	}

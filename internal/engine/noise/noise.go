@@ -92,6 +92,19 @@ func (c *Counts) Merge(o Counts) {
 	}
 }
 
+// Sum adds the counts of other pairs.
+func (c *Counts) Sum(o Counts) {
+	for l, n := range o.Differ {
+		c.Differ[l] += n
+	}
+	if c.Models == nil && len(o.Models) > 0 {
+		c.Models = map[string]int64{}
+	}
+	for m, n := range o.Models {
+		c.Models[m] += n
+	}
+}
+
 // Place names what Counts are about.
 type Place struct{ Service, Endpoint, Path string }
 

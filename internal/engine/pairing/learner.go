@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -102,14 +103,19 @@ func (l *Learner) step(at *place, s string, before []string) (*place, string) {
 
 // merge makes the light constants at a place data, when there are too many, and says whether that took in the newest.
 func (l *Learner) merge(at *place, newest string, before []string) bool {
+	return slices.Contains(l.fold(at, before, false), newest)
+}
+
+// fold makes the light constants at a place data, when there are too many or always is set, and gives their names.
+func (l *Learner) fold(at *place, before []string, always bool) []string {
 	var light []string
 	for name, p := range at.Consts {
 		if p.Hits*heavyShare < at.Hits && !reserved(name) && name != rest && !strings.Contains(name, wild) && p.Wild == nil {
 			light = append(light, name)
 		}
 	}
-	if len(light) <= maxLight {
-		return false
+	if len(light) == 0 || !always && len(light) <= maxLight {
+		return nil
 	}
 	slices.Sort(light)
 	at.Merged = true
@@ -125,7 +131,63 @@ func (l *Learner) merge(at *place, newest string, before []string) bool {
 		l.rename(p, prefix+name, prefix+wild)
 		l.absorb(at.Wild, p)
 	}
-	return slices.Contains(light, newest)
+	return light
+}
+
+// Merge adds what other learners have seen; they stay as they are, and their order does not matter. What turns out to be
+// data only now that all are known is told by Renames, under the names that any gave before.
+func (l *Learner) Merge(others ...*Learner) {
+	for _, o := range others {
+		for old, now := range o.renames {
+			l.renamed(old, now)
+		}
+		l.unite(l.root, o.root)
+	}
+	l.refold(l.root, nil)
+}
+
+// refold makes data of what is data now that more is known, from the ends of the paths on.
+func (l *Learner) refold(at *place, before []string) {
+	for _, name := range slices.Sorted(maps.Keys(at.Consts)) {
+		l.refold(at.Consts[name], append(slices.Clip(before), name))
+	}
+	if at.Wild != nil {
+		l.refold(at.Wild, append(slices.Clip(before), wild))
+	}
+	if at != l.root && (at.Merged || len(at.Consts) > maxLight) {
+		l.fold(at, before, at.Merged)
+	}
+}
+
+// unite adds a place of another learner to one of this.
+func (l *Learner) unite(into, from *place) {
+	into.Hits += from.Hits
+	into.Merged = into.Merged || from.Merged
+	for m, ok := range from.Methods {
+		if into.Methods == nil {
+			into.Methods = make(map[string]bool)
+		}
+		into.Methods[m] = into.Methods[m] || ok
+	}
+	for name, child := range from.Consts {
+		next := into.Consts[name]
+		if next == nil {
+			if into.Consts == nil {
+				into.Consts = make(map[string]*place)
+			}
+			next = &place{}
+			into.Consts[name] = next
+			l.nodes++
+		}
+		l.unite(next, child)
+	}
+	if from.Wild != nil {
+		if into.Wild == nil {
+			into.Wild = &place{}
+			l.nodes++
+		}
+		l.unite(into.Wild, from.Wild)
+	}
 }
 
 // absorb adds what was seen at one place to another.

@@ -36,11 +36,22 @@ func (h History) Log() float64 {
 // logGrid is the log of the mean likelihood over all pairs of grid rates with the control's below the candidate's.
 func logGrid(kc, nc, kn, nn float64) float64 {
 	g := grid()
-	var xs [len(g) * (len(g) - 1) / 2]float64
 	var lc, ln [len(g)]float64
+	topC, topN := math.Inf(-1), math.Inf(-1)
 	for i, t := range g {
 		lc[i], ln[i] = logLik(kc, nc, t), logLik(kn, nn, t)
+		topC, topN = math.Max(topC, lc[i]), math.Max(topN, ln[i])
 	}
+	const pairs = len(g) * (len(g) - 1) / 2
+	below, sum := 0.0, 0.0 // of the control's rates below the candidate's; of all pairs
+	for c := range g {
+		sum += below * math.Exp(lc[c]-topC)
+		below += math.Exp(ln[c] - topN)
+	}
+	if sum > tiny {
+		return math.Log(sum) + topC + topN - math.Log(float64(pairs))
+	}
+	var xs [pairs]float64 // the likely pairs are all ruled out; the rest is too far below them for one scale
 	k := 0
 	for n := range g {
 		for c := n + 1; c < len(g); c++ {
@@ -48,8 +59,11 @@ func logGrid(kc, nc, kn, nn float64) float64 {
 			k++
 		}
 	}
-	return logSum(xs[:]) - math.Log(float64(len(xs)))
+	return logSum(xs[:]) - math.Log(float64(pairs))
 }
+
+// tiny is where sums of numbers up to 1 begin to lose digits.
+const tiny = 1e-280
 
 // logLik is log p^k (1−p)^(n−k) with 0·log 0 = 0.
 func logLik(k, n, p float64) float64 {
@@ -77,12 +91,13 @@ func logBeta(a, b float64) float64 {
 // LogFinding is the log e-value of a finding: the mean of the paired process and the history process, over the same
 // pairs. The first is right whatever the noise; the second is quick where the control was silent, but takes the sides as
 // independent: where they differ together clearly more rarely than that, as when just one of the two always differs, it
-// would exaggerate, and counts as nothing. Leaving out an e-value is always safe.
-func LogFinding(t Tri, h History) float64 {
-	paired := t.LogUp(0, ForFindings())
+// would exaggerate, and counts as nothing. Leaving out an e-value is always safe. The second result is the paired process
+// alone.
+func LogFinding(t Tri, h History) (both, paired float64) {
+	paired = t.LogUp(0, ForSigns())
 	together := float64(h.CandidateK - t.Pos)
 	if expected := float64(h.CandidateK) * float64(h.ControlK) / math.Max(float64(h.ControlN), 1); 2*together+1 < expected {
-		return paired - math.Ln2
+		return paired - math.Ln2, paired
 	}
-	return LogMean(paired, h.Log())
+	return LogMean(paired, h.Log()), paired
 }

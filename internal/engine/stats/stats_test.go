@@ -5,6 +5,7 @@ package stats_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"microstax/internal/engine/stats"
@@ -127,7 +128,7 @@ func TestFalseAlarmsStayBelowAlphaHoweverOftenWatched(t *testing.T) {
 			for range pairs {
 				c, n := r.Float64() < noise, r.Float64() < noise
 				x, h = count(x, h, c, n)
-				if c != n && stats.LogFinding(x, h) >= math.Log(20) {
+				if both, paired := stats.LogFinding(x, h); c != n && math.Max(both, paired) >= math.Log(20) {
 					alarms++
 					break
 				}
@@ -152,7 +153,7 @@ func TestSidesThatTakeTurnsAreNoFinding(t *testing.T) {
 		for range pairs {
 			c := r.Float64() < .5
 			x, h = count(x, h, c, !c)
-			if x.Pos > x.Neg && stats.LogFinding(x, h) >= math.Log(1000) {
+			if both, _ := stats.LogFinding(x, h); x.Pos > x.Neg && both >= math.Log(1000) {
 				alarms++
 				break
 			}
@@ -235,5 +236,53 @@ func TestForecastSaysWhenItCannotPass(t *testing.T) {
 	}
 	if k, ok := stats.Forecast(stats.Tri{Zero: 1000}, .01, math.Log(20), stats.ForPromotion(), 0, 0); !ok || k != 0 {
 		t.Errorf("already there: %d, %v", k, ok)
+	}
+}
+
+func TestStakesOnSigns(t *testing.T) {
+	t.Parallel()
+	sum := 0.0
+	for _, w := range stats.ForSigns() {
+		sum += w
+	}
+	if math.Abs(sum-1) > 1e-12 {
+		t.Errorf("stakes sum to %v", sum)
+	}
+	for streak, want := range map[int64]float64{7: 42, 9: 155, 10: 301} {
+		if got := math.Exp(stats.Tri{Pos: streak}.LogUp(0, stats.ForSigns())); math.Abs(got-want) > .6 {
+			t.Errorf("streak of %d: E = %v, want %v", streak, got, want)
+		}
+	}
+	for _, x := range []stats.Tri{{Pos: 3, Zero: 50}, {Pos: 40, Zero: 1e6, Neg: 31}, {Neg: 9}} { // the way for m = 0 is a shorter one
+		if a, b := x.LogUp(0, stats.ForSigns()), x.LogUp(1e-15, stats.ForSigns()); math.Abs(a-b) > 1e-6 {
+			t.Errorf("%+v: %v by the short way, %v by the long", x, a, b)
+		}
+	}
+}
+
+// Requests until a single place reaches E ≥ 20, looked at after each: the table of the method's derivation.
+func TestRequestsUntilTwentyHaveTheirTableValues(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		change, noise float64
+		want          int
+	}{{1, 0, 7}, {.1, 0, 66}, {.02, 0, 337}, {.005, 0, 1303}, {.02, .01, 693}, {.1, .3, 646}} {
+		r := rand.New(rand.NewPCG(10, uint64(row.want)))
+		var all []int
+		for range 1001 {
+			var x stats.Tri
+			for n := 1; ; n++ {
+				c, k := r.Float64() < row.noise || r.Float64() < row.change, r.Float64() < row.noise
+				x, _ = count(x, stats.History{}, c, k)
+				if c && x.LogUp(0, stats.ForFindings()) >= math.Log(20) {
+					all = append(all, n)
+					break
+				}
+			}
+		}
+		slices.Sort(all)
+		if got := float64(all[500]); math.Abs(got/float64(row.want)-1) > .2 {
+			t.Errorf("change %v, noise %v: %v requests, the table says %d", row.change, row.noise, got, row.want)
+		}
 	}
 }

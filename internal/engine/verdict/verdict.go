@@ -37,6 +37,7 @@ const (
 	maxControlError = 0.05
 	fewLost         = 5
 	minUnits        = 2
+	pooledHold      = 0.01 // chance of holding an unchanged service as a whole, however often somebody looks
 )
 
 // maxListed bounds how many findings the reasons name.
@@ -212,7 +213,7 @@ func blocking(e Evidence) []string {
 	}
 	for _, s := range e.Services {
 		g := Effective(s.Gate)
-		if len(out) > 0 || !e.Calibrated || s.Visits.LogUp(g.MaxDifferenceRate, stats.ForFindings()) < need(g) {
+		if len(out) > 0 || !e.Calibrated || s.Visits.LogUp(g.MaxDifferenceRate, stats.ForFindings()) < PooledHold() {
 			continue
 		}
 		i := s.Visits.Interval(1 - g.Confidence)
@@ -222,6 +223,10 @@ func blocking(e Evidence) []string {
 	}
 	return out
 }
+
+// PooledHold is the log e-value from which on a service that differs more than its gate allows is held although no single
+// finding is confirmed. It is stricter than a gate's: to hold is to accuse.
+func PooledHold() float64 { return -math.Log(pooledHold) }
 
 // need is the log e-value that passes a gate.
 func need(g blueprint.Gate) float64 { return -math.Log(1 - g.Confidence) }
