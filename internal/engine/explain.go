@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -34,11 +35,11 @@ func (a *Analysis) explainable(i int, o *observation.Observation, context uint64
 		a.profiled++
 		ep.Profile = condition.NewProfile()
 	}
-	unit := o.Unit
-	if o.OwnUnit || unit == "" {
-		unit = o.ID
+	key := xxhash.Sum64String(o.Unit)
+	if o.OwnUnit || o.Unit == "" {
+		key = xxhash.Sum64(strconv.AppendInt(nil, o.At.UnixNano(), 10))
 	}
-	half := condition.HalfOf(xxhash.Sum64String(unit))
+	half := condition.HalfOf(key)
 	var known []condition.Fact
 	facts := func() []condition.Fact {
 		if known == nil {
