@@ -259,6 +259,7 @@ func (l *lane) converse(copied *letter, out *tap.Capture, reused bool) (keep boo
 	n, err := body.Take(l.rd.Buffered(), &out.Response)
 	l.rd.Discard(n)
 	if err == nil && !body.Done() {
+		dial.QuickAck(l.conn)
 		if l.buf == nil {
 			l.buf = make([]byte, bodyBuffer)
 		}

@@ -278,7 +278,7 @@ func (c *conn) passAnswer(tr *transit, up *upstream) (keep, keepUp bool) {
 	}
 	up.rd.Discard(n)
 	if err == nil && !body.Done() {
-		quickAck(up.Conn)
+		dial.QuickAck(up.Conn)
 		err = body.Copy(c.nc, up.rd, c.answerBuffer(), tr.responseSink(), false)
 	}
 	switch {

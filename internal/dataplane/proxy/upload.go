@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"microstax/internal/dataplane/dial"
 	"microstax/internal/dataplane/http1"
 )
 
@@ -24,7 +25,7 @@ func (c *conn) upload(tr *transit, body *http1.Body, up *upstream) *upload {
 		return u
 	}
 	u.done = make(chan struct{})
-	quickAck(c.nc)
+	dial.QuickAck(c.nc)
 	buf := c.bodyBuffer()
 	go func() {
 		defer close(u.done)
