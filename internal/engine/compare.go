@@ -12,6 +12,7 @@ import (
 	"microstax/internal/blueprint"
 	"microstax/internal/engine/calls"
 	"microstax/internal/engine/diff"
+	"microstax/internal/engine/noise"
 	"microstax/internal/exchange"
 	"microstax/internal/observation"
 )
@@ -23,7 +24,8 @@ type merged struct {
 	candidate, control diff.Set
 	shown              diff.Difference // the candidate's, or else the control's
 	controlModel       string
-	turn               int // for calls: which one in the course of the request; for answers after all of them
+	controlDelta       float64 // how far the control's value is from the baseline's
+	turn               int     // for calls: which one in the course of the request; for answers after all of them
 }
 
 // comparison is what one observation showed.
@@ -43,7 +45,7 @@ func (a *Analysis) compare(o *observation.Observation, ep *endpoint) comparison 
 		c.paired = true
 		return c
 	}
-	opts := diff.Options{Ignore: a.ignore(ep)}
+	opts := diff.Options{Ignore: a.ignore(ep), Tolerance: a.tolerance(ep)}
 	c.candidate = differences(&o.Baseline, &o.Candidate, opts)
 	switch {
 	case o.Control != nil:
@@ -67,6 +69,22 @@ func (a *Analysis) compare(o *observation.Observation, ep *endpoint) comparison 
 	}
 	c.places = c.merge()
 	return c
+}
+
+// tolerance is how far values at a path of an endpoint vary by themselves, as the pairs before this one have shown.
+func (a *Analysis) tolerance(ep *endpoint) func(path string) float64 {
+	i, known := a.byName[endpointName{ep.Service, ep.Name}]
+	if !known {
+		return nil
+	}
+	return func(path string) float64 {
+		for _, kind := range [...]diff.Kind{diff.KindValue, diff.KindHeader} {
+			if k, known := a.byPlace[place{i, kind, path, ""}]; known {
+				return a.places[k].Noise.Spread.Bound(ep.Pairs, noise.Tolerated)
+			}
+		}
+		return 0
+	}
 }
 
 func differences(base, other *exchange.Exchange, opts diff.Options) []diff.Difference {
@@ -167,6 +185,7 @@ func (c *comparison) merge() []merged {
 			m := at(d)
 			m.control |= d.Levels
 			m.controlModel = cmp.Or(m.controlModel, d.Model)
+			m.controlDelta = d.Delta
 		}
 	}
 	for _, f := range c.flags {

@@ -151,6 +151,7 @@ func (a *Analysis) learn(h *hypothesis, ep *endpoint, m *merged) {
 		return
 	}
 	h.Noise.Add(m.control, m.controlModel)
+	h.Noise.Spread.Add(m.controlDelta)
 	if h.Kind != diff.KindHeader {
 		return
 	}

@@ -4,6 +4,8 @@ package diff
 
 import (
 	"fmt"
+	"math"
+	"time"
 
 	"microstax/internal/blueprint"
 )
@@ -18,6 +20,7 @@ const maxEmitted = 5000
 type found struct {
 	class, model string
 	was, is      []byte
+	delta        float64
 }
 
 type key struct {
@@ -34,7 +37,9 @@ type collector struct {
 	index   map[key]int
 	emitted int // before the rules
 	full    bool
-	segs    []seg // where the walk of the trees is
+	segs    []seg        // where the walk of the trees is
+	came    [2]time.Time // when each answer was there; zero when nobody knows
+	learned func(path string) float64
 }
 
 func newCollector(ignore []blueprint.Ignore) *collector {
@@ -119,6 +124,9 @@ func (c *collector) add(kind Kind, path string, at func() string, levels Set, f 
 			d.At, d.Was, d.Is = at(), shorten(f.was), shorten(f.is)
 		}
 		d.Levels |= levels
+		if math.Abs(f.delta) > math.Abs(d.Delta) {
+			d.Delta = f.delta
+		}
 		return
 	}
 	if len(c.out) == MaxDifferences {
@@ -130,7 +138,7 @@ func (c *collector) add(kind Kind, path string, at func() string, levels Set, f 
 	}
 	c.index[k] = len(c.out)
 	c.out = append(c.out, Difference{Kind: kind, Path: path, At: at(), Levels: levels, Class: f.class, Model: f.model,
-		Was: shorten(f.was), Is: shorten(f.is), Count: 1})
+		Was: shorten(f.was), Is: shorten(f.is), Count: 1, Delta: f.delta})
 }
 
 // done is the outcome, with the mark that says that there would be more.

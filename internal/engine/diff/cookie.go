@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"microstax/internal/engine/canon"
 )
 
 // cookie is one Set-Cookie line (RFC 6265, 5.2).
@@ -57,9 +55,12 @@ func (c *collector) cookie(x, y *cookie) {
 }
 
 func (c *collector) attribute(path, x, y string) {
-	levels, hid := c.stringLevels(x, y, func(r *rule) reach { return r.header(path) })
+	v := look(x, y)
+	levels, hid := c.levels(&v, func(r *rule) reach { return r.header(path) }, func() string { return path })
 	if !hid {
-		c.plain(KindHeader, path, path, levels, found{class: change(x, y), model: bothModel(x, y), was: []byte(x), is: []byte(y)})
+		f := found{was: []byte(x), is: []byte(y)}
+		v.describe(&f)
+		c.plain(KindHeader, path, path, levels, f)
 	}
 }
 
@@ -124,13 +125,4 @@ func parseAttributes(rest string) []group {
 		n++
 	}
 	return out[:n]
-}
-
-// bothModel is how values of both sides vary by nature, or "" when they are not alike.
-func bothModel(x, y string) string {
-	m := canon.Model(canon.Class(x))
-	if m == "" || m != canon.Model(canon.Class(y)) {
-		return ""
-	}
-	return m
 }

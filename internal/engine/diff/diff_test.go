@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -78,7 +79,7 @@ func TestJSON(t *testing.T) {
 		{"missing subtree is one", `{"a":{"b":{"c":1}}}`, `{}`, []string{"body.missing $.a presence missing"}},
 		{"uuid", `{"id":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}`, `{"id":"a81d4fae-7dec-11d0-a765-00a0c91e6bf6"}`,
 			[]string{"body.value $.id tolerant other uuid"}},
-		{"timestamp", `{"at":"2026-11-22T10:00:00Z"}`, `{"at":"2026-11-22T10:00:01.5Z"}`, []string{"body.value $.at tolerant other timestamp"}},
+		{"timestamp", `{"at":"2026-11-22T10:00:00Z"}`, `{"at":"2026-11-22T10:00:01.5Z"}`, []string{"body.value $.at format other timestamp"}},
 		{"epoch", `{"at":1760000000123}`, `{"at":1760000000456}`, []string{"body.value $.at tolerant other timestamp"}},
 		{"class", `{"id":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"}`, `{"id":"none"}`, []string{"body.value $.id format other"}},
 		{"case", `{"a":"Paid"}`, `{"a":"PAID"}`, []string{"body.value $.a format case"}},
@@ -378,5 +379,60 @@ func TestQueries(t *testing.T) {
 	want := []string{"body.order $.tag canonical order order", "body.value $.page tolerant other number"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatal(d)
+	}
+}
+
+// Times are compared with when their answers came, where that is known.
+func TestTimesMoveWithTheClock(t *testing.T) {
+	t.Parallel()
+	at := func(came, value string) *exchange.Exchange {
+		e := json(`{"at":` + value + `}`)
+		start, err := time.Parse(time.RFC3339, came)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Start = start
+		return e
+	}
+	const one, two = "2026-11-22T10:00:00Z", "2026-11-22T10:00:07Z"
+	for _, tc := range []struct {
+		name string
+		a, b *exchange.Exchange
+		want []string
+	}{
+		{"now", at(one, `"2026-11-22T10:00:00.1Z"`), at(two, `"2026-11-22T10:00:07.2Z"`), []string{"body.value $.at canonical other timestamp"}},
+		{"in an hour", at(one, `"2026-11-22T11:00:00Z"`), at(two, `"2026-11-22T11:00:07Z"`), []string{"body.value $.at canonical other timestamp"}},
+		{"an hour off", at(one, `"2026-11-22T10:00:00Z"`), at(two, `"2026-11-22T11:00:07Z"`), []string{"body.value $.at tolerant other timestamp"}},
+		{"zone of another form", at(one, `"2026-11-22T10:00:00Z"`), at(two, `"2026-11-22T10:00:07+00:00"`), []string{"body.value $.at format other timestamp"}},
+		{"seconds", at(one, `1795341600`), at(two, `1795341607`), []string{"body.value $.at canonical other timestamp"}},
+		{"milliseconds", at(one, `1795341600123`), at(two, `1795345207456`), []string{"body.value $.at tolerant other timestamp"}},
+		{"dates at midnight", at("2026-11-22T23:59:59Z", `"2026-11-22"`), at("2026-11-23T00:00:01Z", `"2026-11-23"`), []string{"body.value $.at canonical other timestamp"}},
+		{"dates in the past", at(one, `"2020-01-01"`), at(two, `"2020-01-02"`), []string{"body.value $.at tolerant other timestamp"}},
+		{"words", at(one, `"Sun, 22 Nov 2026 10:00:00 GMT"`), at(two, `"Sun, 22 Nov 2026 10:00:07 GMT"`), []string{"body.value $.at canonical other timestamp"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			check(t, tc.a, tc.b, tc.want)
+		})
+	}
+}
+
+func TestLearnedTolerance(t *testing.T) {
+	t.Parallel()
+	o := diff.Options{Tolerance: func(path string) float64 {
+		if path == "$.load" || path == "x-load" {
+			return 3
+		}
+		return 0
+	}}
+	got := diff.Exchanges(answer(200, "application/json", `{"load":9,"n":1}`, "X-Load: 5"), answer(200, "application/json", `{"load":11,"n":2}`, "X-Load: 9"), o)
+	want := []string{"body.value $.load canonical other number", "body.value $.n tolerant other number", "header x-load tolerant other number"}
+	if d := cmp.Diff(want, show(got)); d != "" {
+		t.Fatalf("(-want +got)\n%s", d)
+	}
+	for _, d := range got {
+		if d.Path == "$.load" && d.Delta != 2 || d.Path == "x-load" && d.Delta != 4 {
+			t.Errorf("delta of %s is %v", d.Path, d.Delta)
+		}
 	}
 }

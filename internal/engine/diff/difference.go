@@ -77,12 +77,13 @@ const (
 // Difference is one place where an exchange disagrees with the baseline's.
 type Difference struct {
 	Kind   Kind
-	Path   string // general: $.items[*].price, status, a header's name in lower case, "payments POST /charge" for calls
-	At     string // concrete: $.items[2].price
-	Levels Set    // levels at which the two differ; never empty
-	Class  string // what became of the value: missing, extra, type, null, case, precision, sign, order, truncated, other
-	Model  string // what the varying value looks like on both sides: timestamp, uuid, token, number, …; "" when plain
-	Was    string // the baseline's value, shortened for people
-	Is     string // the other's
-	Count  int    // how many places of this path, kind and class differ; Levels is their union, the rest is of the one that differs most
+	Path   string  // general: $.items[*].price, status, a header's name in lower case, "payments POST /charge" for calls
+	At     string  // concrete: $.items[2].price
+	Levels Set     // levels at which the two differ; never empty
+	Class  string  // what became of the value: missing, extra, type, null, case, precision, sign, order, truncated, other
+	Model  string  // what the varying value looks like on both sides: timestamp, uuid, token, number, …; "" when plain
+	Was    string  // the baseline's value, shortened for people
+	Is     string  // the other's
+	Count  int     // how many places of this path, kind and class differ; Levels is their union, the rest is of the one that differs most
+	Delta  float64 // the farthest of a number from the baseline's, or of a time from where the clock would put it, in seconds; 0 when that cannot be said
 }

@@ -4,6 +4,7 @@ package diff
 
 import (
 	"strconv"
+	"time"
 
 	"microstax/internal/blueprint"
 	"microstax/internal/engine/canon"
@@ -18,6 +19,10 @@ type Options struct {
 	Limits canon.Limits
 	// Descriptors say what protobuf messages mean; without them they are compared as they are on the wire.
 	Descriptors *canon.Descriptors
+	// Tolerance is how far numbers at a path, and times in seconds, vary by themselves; 0 where that is not known. What
+	// differs by no more than that differs at no level beyond Canonical. It must not have been learned from the candidate, nor from the exchanges that are
+	// compared.
+	Tolerance func(path string) float64
 }
 
 // Result is all that a comparison tells.
@@ -39,6 +44,10 @@ func Compare(base, other *exchange.Exchange, o Options) Result {
 		return Result{}
 	}
 	c := newCollector(o.Ignore)
+	c.learned = o.Tolerance
+	if !base.Start.IsZero() && !other.Start.IsZero() {
+		c.came = [2]time.Time{base.End(), other.End()}
+	}
 	var marks []string
 	if c.outcomes(base, other) && c.statuses(&base.Response, &other.Response) {
 		c.heads(base, other)

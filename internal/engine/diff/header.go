@@ -205,9 +205,10 @@ func (c *collector) values(kind Kind, name string, a, b *group) {
 		c.plain(kind, path, path, UpTo(Bytes), f)
 		return
 	}
-	levels, hid := c.stringLevels(x, y, func(r *rule) reach { return r.header(path) })
+	v := look(x, y)
+	levels, hid := c.levels(&v, func(r *rule) reach { return r.header(path) }, func() string { return path })
 	if !hid {
-		f.class, f.model = change(x, y), bothModel(x, y)
+		v.describe(&f)
 		c.plain(kind, path, path, levels, f)
 	}
 }

@@ -31,6 +31,7 @@ const maxModels = 16
 type Counts struct {
 	Differ [diff.Levels]int64 `json:"d"`           // pairs that differed at the level
 	Models map[string]int64   `json:"m,omitempty"` // what the varying values looked like
+	Spread Spread             `json:"s,omitempty"` // how far apart they were
 }
 
 // Add counts one pair that differed.
@@ -90,6 +91,7 @@ func (c *Counts) Merge(o Counts) {
 	for m, n := range o.Models {
 		c.Models[m] += n
 	}
+	c.Spread.Merge(o.Spread)
 }
 
 // Sum adds the counts of other pairs.
@@ -103,6 +105,7 @@ func (c *Counts) Sum(o Counts) {
 	for m, n := range o.Models {
 		c.Models[m] += n
 	}
+	c.Spread.Merge(o.Spread)
 }
 
 // Place names what Counts are about.
