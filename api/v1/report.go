@@ -65,6 +65,7 @@ type Verdict struct {
 	Reasons        []string `json:"reasons"`
 	Confidence     float64  `json:"confidence"`
 	RequestsNeeded int64    `json:"requestsNeeded"`
+	SecondsNeeded  int64    `json:"secondsNeeded,omitempty"` // for so many, at the rate so far; 0 where that is not known
 	Gates          []Gate   `json:"gates,omitempty"`
 }
 
@@ -75,6 +76,9 @@ type Gate struct {
 	E      float64 `json:"evidence"` // e-value reached
 	Need   float64 `json:"need"`     // e-value that passes
 	Detail string  `json:"detail"`
+	// RequestsNeeded is how many more requests the gate needs if none of them differs: 0 where it passes, −1 where it will not
+	// pass as long as as many differ as so far.
+	RequestsNeeded int64 `json:"requestsNeeded,omitempty"`
 }
 
 // Finding is a group of differences with one cause.

@@ -66,10 +66,15 @@ func (a *Analysis) reopened(h *hypothesis, decisions map[string]Decision) string
 
 // slowDecision is what somebody said of an endpoint's latency.
 func (a *Analysis) slowDecision(ep *endpoint, decisions map[string]Decision) (Decision, bool) {
-	if d, ok := decisions[a.slowID(ep)]; ok {
+	return a.pathDecision(ep, a.slowID(ep), pathDuration, decisions)
+}
+
+// pathDecision is what somebody said of one of an endpoint's findings about latency.
+func (a *Analysis) pathDecision(ep *endpoint, finding, path string, decisions map[string]Decision) (Decision, bool) {
+	if d, ok := decisions[finding]; ok {
 		return d, true
 	}
-	if a.ignored != nil && a.ignored(Place{ep.Service, ep.Name, string(diff.KindLatency), pathDuration}) {
+	if a.ignored != nil && a.ignored(Place{ep.Service, ep.Name, string(diff.KindLatency), path}) {
 		return Decision{Status: ignored}, true
 	}
 	return Decision{}, false

@@ -69,6 +69,12 @@ func (a *Analysis) findings(t outcomes, decisions map[string]Decision) []finding
 		if r := t.slow[i]; r.confirmed || r.suspected {
 			add(a.slow(i, r, decisions))
 		}
+		for k, r := range t.tails[i] {
+			if (r.confirmed || r.suspected) && !t.slow[i].confirmed { // else the whole endpoint is slower, its slowest with it
+				add(a.slowTail(i, k, r, decisions))
+				break
+			}
+		}
 	}
 	slices.SortStableFunc(out, func(x, y finding) int {
 		return cmp.Or(cmp.Compare(x.Confidence, y.Confidence), cmp.Compare(rank(x.Severity), rank(y.Severity)),

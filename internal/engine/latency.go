@@ -27,6 +27,7 @@ type latency struct {
 	Baseline  stats.Histogram `json:"b"`
 	Control   stats.Histogram `json:"n"`
 	Candidate stats.Histogram `json:"c"`
+	Tails     [2]tail         `json:"t"`
 	Slower    stats.Tri       `json:"s"` // +1 where the candidate took longer than the ratio allows, −1 where not
 }
 
@@ -50,10 +51,14 @@ func (a *Analysis) observeLatency(i int, o *observation.Observation) bool {
 		return false
 	}
 	n := addDuration(&ep.Latency.Control, o.Control)
+	if !c || !n {
+		return false
+	}
+	shown := a.observeTails(ep, o)
 	slower := false
 	switch {
-	case !c || !n, o.Candidate.Outcome == exchange.Timeout && o.Control.Outcome == exchange.Timeout:
-		return false
+	case o.Candidate.Outcome == exchange.Timeout && o.Control.Outcome == exchange.Timeout:
+		return shown
 	case o.Control.Outcome == exchange.Timeout:
 	case o.Candidate.Outcome == exchange.Timeout:
 		slower = true
@@ -63,7 +68,7 @@ func (a *Analysis) observeLatency(i int, o *observation.Observation) bool {
 	}
 	if !slower {
 		ep.Latency.Slower.Neg++
-		return false
+		return shown
 	}
 	ep.Latency.Slower.Pos++
 	ep.SlowAt = widen(ep.SlowAt, [2]time.Time{o.At, o.At})
@@ -71,13 +76,17 @@ func (a *Analysis) observeLatency(i int, o *observation.Observation) bool {
 		a.follow(&ep.Slot, evidence{ep.slowLogE(), math.Inf(-1)}, ep.Visits)
 	}
 	if bits.OnesCount64(uint64(ep.Latency.Slower.Pos)) != 1 {
-		return false
+		return shown
 	}
-	ep.Slow = example{
+	ep.Slow = slowExample(o)
+	return true
+}
+
+func slowExample(o *observation.Observation) example {
+	return example{
 		Observation: o.ID, At: pathDuration, Alone: true,
 		Was: o.Control.Duration.Round(10 * time.Microsecond).String(), Is: o.Candidate.Duration.Round(10 * time.Microsecond).String(),
 	}
-	return true
 }
 
 // slowLogE is the log e-value against "the candidate is not slower than allowed in more than half of the requests".

@@ -13,6 +13,7 @@ import (
 	"microstax/internal/engine/condition"
 	"microstax/internal/engine/noise"
 	"microstax/internal/engine/pairing"
+	"microstax/internal/engine/stats"
 )
 
 // merger adds up analyses that each saw a part of the traffic of one session.
@@ -75,6 +76,9 @@ func (a *Analysis) unlatch() {
 	}
 	for _, ep := range a.endpoints {
 		ep.Slot.Latched = false
+		for k := range ep.Latency.Tails {
+			ep.Latency.Tails[k].Slot.Latched = false
+		}
 	}
 }
 
@@ -347,7 +351,14 @@ func (ep *endpoint) join(o *endpoint) {
 		ep.Profile = condition.NewProfile() // the part keeps its own
 	}
 	slot := ep.Slot.Unite(o.Slot)
+	var slots [2]stats.Slot
+	for k := range slots {
+		slots[k] = ep.Latency.Tails[k].Slot.Unite(o.Latency.Tails[k].Slot)
+	}
 	ep.add(o)
+	for k := range slots {
+		ep.Latency.Tails[k].Slot = slots[k]
+	}
 	ep.Slow, ep.Slot, ep.Places = slow, slot, places
 }
 

@@ -92,7 +92,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	}
 	if slow {
 		j.Keep, j.Why = true, whyDifferent
-		j.Findings = append(j.Findings, a.slowID(ep))
+		j.Findings = append(j.Findings, a.slowID(ep), a.tailID(ep, 0), a.tailID(ep, 1))
 	}
 	return a.keep(j, ep, different, touched)
 }

@@ -138,6 +138,9 @@ func (ep *endpoint) add(o *endpoint) {
 	ep.Latency.Control.Merge(&o.Latency.Control)
 	ep.Latency.Candidate.Merge(&o.Latency.Candidate)
 	ep.Latency.Slower = ep.Latency.Slower.Add(o.Latency.Slower)
+	for k := range ep.Latency.Tails {
+		ep.Latency.Tails[k].add(&o.Latency.Tails[k])
+	}
 	ep.Slot = ep.Slot.Join(o.Slot)
 	if ep.Slow.Observation == "" {
 		ep.Slow = o.Slow

@@ -54,7 +54,7 @@ func (a *Analysis) Report(m Meta) api.Report {
 		Findings: make([]api.Finding, 0, len(found)), Ignores: []api.IgnoreRule{}, Resolved: []api.Resolved{}, Noise: a.noiseReport(), Calls: a.callReport(), Breaches: a.conformReport(),
 		Latency: a.latencyReport(func(i int) bool { return tests.slow[i].confirmed && a.calibrated(a.endpoints[i].Service) }),
 	}
-	e := verdict.Evidence{Calibrated: a.cfg.Control, FalseShare: certainty, Traffic: r.Traffic}
+	e := verdict.Evidence{Calibrated: a.cfg.Control, FalseShare: certainty, Traffic: r.Traffic, Window: a.end.Sub(a.start)}
 	for _, f := range found {
 		r.Findings = append(r.Findings, f.Finding)
 		e.Findings = append(e.Findings, verdict.Finding{
@@ -150,12 +150,15 @@ type tested struct {
 	suspected bool
 }
 
-// outcomes are those of all hypotheses: behaviour by place, latency by endpoint.
-type outcomes struct{ places, slow []tested }
+// outcomes are those of all hypotheses: behaviour by place, latency by endpoint, at the median and in its tails.
+type outcomes struct {
+	places, slow []tested
+	tails        [][2]tested
+}
 
 // test runs e-BH over all hypotheses there are.
 func (a *Analysis) test() outcomes {
-	out := outcomes{places: make([]tested, len(a.places)), slow: make([]tested, len(a.endpoints))}
+	out := outcomes{places: make([]tested, len(a.places)), slow: make([]tested, len(a.endpoints)), tails: make([][2]tested, len(a.endpoints))}
 	var all []*tested
 	var scores []float64
 	add := func(t *tested, s stats.Slot, e evidence, units int64) {
@@ -170,6 +173,11 @@ func (a *Analysis) test() outcomes {
 	for i, ep := range a.endpoints {
 		if ep.Slot.Rank > 0 {
 			add(&out.slow[i], ep.Slot, evidence{ep.slowLogE(), math.Inf(-1)}, ep.Visits)
+		}
+		for k := range ep.Latency.Tails {
+			if t := &ep.Latency.Tails[k]; t.Slot.Rank > 0 {
+				add(&out.tails[i][k], t.Slot, t.evidence(), ep.Visits)
+			}
 		}
 	}
 	weights := make([]float64, len(scores)) // log 1: the scores hold them

@@ -55,6 +55,11 @@ func (a *Analysis) Standing() Standing {
 		if ep.Slot.Rank > 0 {
 			add(ep.Slot, evidence{ep.slowLogE(), math.Inf(-1)}, ep.Visits, a.slowID(ep))
 		}
+		for k := range ep.Latency.Tails {
+			if t := &ep.Latency.Tails[k]; t.Slot.Rank > 0 {
+				add(t.Slot, t.evidence(), ep.Visits, a.tailID(ep, k))
+			}
+		}
 	}
 	out := Standing{Agrees: len(a.gates) > 0}
 	confirmed, suspected := stats.EBH(scores, none, certainty), stats.EBH(scores, none, suspicion)

@@ -83,8 +83,8 @@ func promoteOrWait(e Evidence, v api.Verdict) api.Verdict {
 		}
 	}
 	if v.RequestsNeeded > 0 {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("About %s more requests would do, if no further difference shows.",
-			numeral.Count(v.RequestsNeeded)))
+		v.SecondsNeeded = secondsNeeded(e)
+		v.Reasons = append(v.Reasons, howLong(v.RequestsNeeded, v.SecondsNeeded))
 	}
 	if stuck {
 		v.Reasons = append(v.Reasons, "At the present rate of differences it will not pass: see the suspected findings and "+

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	api "microstax/api/v1"
 	"microstax/internal/blueprint"
@@ -69,8 +70,9 @@ type Finding struct {
 
 // Evidence is everything a verdict rests on.
 type Evidence struct {
-	Calibrated bool    // a control ran
-	FalseShare float64 // of confirmed findings that may be false
+	Calibrated bool          // a control ran
+	Window     time.Duration // from the first request to the last
+	FalseShare float64       // of confirmed findings that may be false
 	Traffic    api.Traffic
 	Services   []Service
 	Findings   []Finding
@@ -103,7 +105,9 @@ func Decide(e Evidence) api.Verdict {
 	v := api.Verdict{Confidence: confidence(e.Services), Reasons: []string{}}
 	for _, s := range e.Services {
 		if s.Compared > 0 {
-			v.Gates = append(v.Gates, gates(s, len(e.Services) > 1)...)
+			gs := gates(s, len(e.Services) > 1)
+			forecast(s, gs)
+			v.Gates = append(v.Gates, gs...)
 		}
 	}
 	if n := len(e.Unfaithful); n > 0 {

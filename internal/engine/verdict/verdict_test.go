@@ -3,8 +3,10 @@
 package verdict_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	api "microstax/api/v1"
 	"microstax/internal/blueprint"
@@ -92,6 +94,50 @@ func TestDecide(t *testing.T) {
 			}
 			if len(v.Reasons) == 0 {
 				t.Error("no reason given")
+			}
+		})
+	}
+}
+
+func TestEveryGateSaysWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		edit    func(*verdict.Evidence)
+		want    map[string]int64
+		seconds int64
+		says    string
+	}{
+		{"all pass", func(*verdict.Evidence) {}, map[string]int64{}, 0, "all 4 gates pass"},
+		{"a hundred so far, two a second", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Compared, e.Window = 100, 100, 50*time.Second
+			e.Services[0].Compared, e.Services[0].Visits = 100, stats.Tri{Zero: 100}
+		}, map[string]int64{"function": 3541, "requests": 100}, 1771, "3,541 more requests would do, some 30 minutes at the rate so far"},
+		{"no time is known", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Compared = 100, 100
+			e.Services[0].Compared, e.Services[0].Visits = 100, stats.Tri{Zero: 100}
+		}, map[string]int64{"function": 3541, "requests": 100}, 0, "more requests would do, if no"},
+		{"too many differ", func(e *verdict.Evidence) { e.Services[0].Visits = stats.Tri{Zero: 4993, Pos: 7} },
+			map[string]int64{"function": -1}, 0, "will not pass"},
+		{"too slow", func(e *verdict.Evidence) { e.Services[0].Latency = stats.Tri{Pos: 30, Neg: 20} }, map[string]int64{"latency": -1}, 0, "latency"},
+		{"one session", func(e *verdict.Evidence) { e.Services[0].Units = 1 }, map[string]int64{"sessions": 1}, 0, "one user session"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := good()
+			c.edit(&e)
+			v := verdict.Decide(e)
+			got := map[string]int64{}
+			for _, g := range v.Gates {
+				if g.RequestsNeeded != 0 {
+					got[g.Name] = g.RequestsNeeded
+				}
+			}
+			if !maps.Equal(got, c.want) {
+				t.Errorf("requests needed %v, want %v", got, c.want)
+			}
+			if v.SecondsNeeded != c.seconds || !strings.Contains(strings.Join(v.Reasons, "\n"), c.says) {
+				t.Errorf("seconds %d, want %d; reasons %q", v.SecondsNeeded, c.seconds, v.Reasons)
 			}
 		})
 	}
