@@ -48,6 +48,22 @@ type Traffic struct {
 	UniqueContexts     int64             `json:"uniqueContexts"`
 	MismatchedContexts int64             `json:"mismatchedContexts"`
 	Endpoints          []EndpointTraffic `json:"endpoints"`
+	Capture            *Capture          `json:"capture,omitempty"` // where copies are taken by a passive tap
+}
+
+// Capture is how much a passive tap saw of what passed. What it missed is among the dropped, as captureLost, as far as the
+// session wanted it.
+type Capture struct {
+	Rate        float64 `json:"rate"` // of exchanges known to have happened, the share that was seen whole; 1 when there were none
+	Seen        int64   `json:"seen"`
+	Missed      int64   `json:"missed"`
+	Bytes       int64   `json:"bytes"`       // of messages that were read
+	BytesMissed int64   `json:"bytesMissed"` // of messages, that passed unseen
+	Packets     int64   `json:"packets"`
+	PacketsLost int64   `json:"packetsLost"` // for which the kernel's ring had no room
+	Connections int64   `json:"connections"`
+	// Unread counts connections that could not be followed: tls, http2, notHTTP, begunBefore, noRoom, elsewhere.
+	Unread map[string]int64 `json:"unread,omitempty"`
 }
 
 // EndpointTraffic is the traffic of one endpoint.

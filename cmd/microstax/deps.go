@@ -61,7 +61,7 @@ func demoService(ctx context.Context, args []string, out io.Writer) error {
 // shadow translates the flags into what app takes. A zero setting stays zero, which means the default.
 func shadow(ctx context.Context, o cli.ShadowOptions, live func(v1.Report)) (v1.Report, error) {
 	opts := app.ShadowOptions{
-		Primary: o.Primary, Candidate: o.Candidate, Control: o.Control, Listen: o.Listen, Limits: o.Limits,
+		Primary: o.Primary, Candidate: o.Candidate, Control: o.Control, Listen: o.Listen, Tap: o.Tap, Limits: o.Limits,
 		CertFile: o.CertFile, KeyFile: o.KeyFile, SelfSigned: o.SelfSigned, InsecureUpstream: o.InsecureUpstream, HTTP2: o.HTTP2,
 		Ready: o.Ready, Live: live, Logger: slog.New(slog.NewTextHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}

@@ -21,6 +21,7 @@ import (
 	"microstax/internal/blueprint"
 	"microstax/internal/config"
 	"microstax/internal/dataplane/mirror"
+	"microstax/internal/dataplane/passive"
 	"microstax/internal/dataplane/proxy"
 	"microstax/internal/dataplane/redact"
 	"microstax/internal/fault"
@@ -97,6 +98,9 @@ func newKeyedPlane(pub mirror.Publisher, key func() []byte, log *slog.Logger, li
 			DrainTimeout: limits.DrainTimeout, MaxHead: int(limits.MaxHead), HeadTimeout: limits.HeadTimeout,
 			IdleTimeout: limits.IdleTimeout, BodyTimeout: limits.BodyTimeout, DialTimeout: limits.DialTimeout,
 			AnswerTimeout: limits.AnswerTimeout,
+			Tap: passive.Limits{
+				Ring: int(limits.TapRing), Flows: limits.TapConnections, Held: int(limits.TapHeld), Head: int(limits.MaxHead),
+			},
 		},
 	})
 }

@@ -37,6 +37,7 @@ import (
 type ShadowOptions struct {
 	Primary, Candidate, Control string // URLs; Control may be ""
 	Listen                      string // host:port
+	Tap                         string // IFACE:PORT or IFACE:HOST:PORT to take copies at, instead of Primary and Listen
 	CertFile, KeyFile           string // PEM; serve TLS
 	SelfSigned                  bool   // serve TLS with a certificate made for it
 	InsecureUpstream            bool   // take any certificate of an https URL
@@ -65,8 +66,8 @@ type oneshot struct {
 	reports *analyze.Reports
 }
 
-// Shadow proxies o.Listen to the primary and compares the candidate, until ctx ends; then it finishes what is under way
-// and gives the report.
+// Shadow proxies o.Listen to the primary, or taps o.Tap, and compares the candidate, until ctx ends; then it finishes what
+// is under way and gives the report.
 func Shadow(ctx context.Context, o ShadowOptions) (rep v1.Report, err error) {
 	o.Settings = blueprint.EffectiveShadow(&o.Settings)
 	s := &oneshot{lifecycle: lifecycle{log: o.Logger}, o: o}
@@ -153,9 +154,13 @@ func (s *oneshot) build(ctx context.Context) error {
 
 // describe stores the session that the evidence belongs to, and builds the table.
 func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
-	primary, err := upstreamOf("primary", s.o.Primary, s.o.InsecureUpstream)
-	if err != nil {
-		return err
+	primary, baseline := "", "tap "+s.o.Tap
+	if s.o.Tap == "" {
+		var err error
+		baseline = s.o.Primary
+		if primary, err = upstreamOf("primary", s.o.Primary, s.o.InsecureUpstream); err != nil {
+			return err
+		}
 	}
 	candidate, err := upstreamOf("candidate", s.o.Candidate, s.o.InsecureUpstream)
 	if err != nil {
@@ -167,12 +172,12 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 	}
 	now := time.Now()
 	s.env = environment.Environment{
-		ID: id.New(id.Environment, now, rand.Reader), Name: "shadow", Mode: blueprint.Overlay, ComparedTo: s.o.Primary,
+		ID: id.New(id.Environment, now, rand.Reader), Name: "shadow", Mode: blueprint.Overlay, ComparedTo: baseline,
 		Created: now, Updated: now,
 	}
 	ses := environment.Session{
-		ID: id.New(id.Session, now, rand.Reader), Environment: s.env.ID, Baseline: s.o.Primary, OverlayDigest: s.o.Candidate,
-		BaselineDigest: s.o.Primary, Services: []string{oneshotService}, Control: s.o.Control != "",
+		ID: id.New(id.Session, now, rand.Reader), Environment: s.env.ID, Baseline: baseline, OverlayDigest: s.o.Candidate,
+		BaselineDigest: baseline, Services: []string{oneshotService}, Control: s.o.Control != "",
 		Settings: map[string]blueprint.Shadow{oneshotService: s.o.Settings}, Created: now, Enabled: now,
 	}
 	if s.o.Settings.OpenAPI != "" {
@@ -183,7 +188,7 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 		ses.OpenAPI = map[string]string{oneshotService: document}
 	}
 	session := &route.Shadow{
-		Session: ses.ID, Overlay: s.env.ID, Baseline: s.o.Primary, Services: ses.Services, Redact: s.o.Settings.Redact,
+		Session: ses.ID, Overlay: s.env.ID, Baseline: baseline, Services: ses.Services, Redact: s.o.Settings.Redact,
 		Control: ses.Control, QueueSize: s.o.Limits.Ring,
 	}
 	entry := &route.Entry{Shadow: session, Service: oneshotService, Candidate: []string{candidate}, Settings: s.o.Settings}
@@ -196,15 +201,7 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 	}
 	s.table = &route.Table{
 		Revision: 1, Shadows: map[string]*route.Shadow{ses.ID: session},
-		Listeners: []route.Listener{{
-			ID: "shadow", Addr: s.o.Listen, Kind: route.Gateway, Service: oneshotService, Header: blueprint.DefaultHeader,
-			Protocol: blueprint.HTTP, TLS: certificate,
-			Default: &route.Target{
-				Service: oneshotService, Addrs: []string{primary}, Mirror: []*route.Entry{entry}, HTTP2: s.o.HTTP2,
-				// Who is reached through TLS is reached by name, and may serve others under other names.
-				External: route.ParseEndpoint(primary).TLS,
-			},
-		}},
+		Listeners: []route.Listener{s.source(primary, entry, certificate)},
 	}
 	body, err := json.Marshal(ses)
 	if err != nil {
@@ -221,9 +218,29 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 	return err
 }
 
+// source is where the traffic is taken.
+func (s *oneshot) source(primary string, entry *route.Entry, certificate *route.TLS) route.Listener {
+	target := &route.Target{Service: oneshotService, Mirror: []*route.Entry{entry}, HTTP2: s.o.HTTP2}
+	l := route.Listener{
+		ID: "shadow", Addr: s.o.Listen, Kind: route.Gateway, Service: oneshotService, Header: blueprint.DefaultHeader,
+		Protocol: blueprint.HTTP, TLS: certificate, Default: target,
+	}
+	if s.o.Tap != "" {
+		l.Addr, l.Kind = s.o.Tap, route.Tapped
+		return l
+	}
+	target.Addrs = []string{primary}
+	// Who is reached through TLS is reached by name, and may serve others under other names.
+	target.External = route.ParseEndpoint(primary).TLS
+	return l
+}
+
 // open starts listening. Port 0 takes any that is free.
 func (s *oneshot) open(ctx context.Context) error {
 	l := &s.table.Listeners[0]
+	if l.Kind == route.Tapped {
+		return s.plane.Apply(ctx, s.table)
+	}
 	host, port, err := net.SplitHostPort(l.Addr)
 	if err != nil {
 		return fault.Errorf("start shadowing", fault.Invalid, "--listen %q is not host:port", l.Addr).

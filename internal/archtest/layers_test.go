@@ -67,6 +67,7 @@ var layers = []place{
 	{pattern: "internal/dataplane/identity", layer: 5, group: "dataplane", rank: 5},
 	{pattern: "internal/dataplane/effects", layer: 5, group: "dataplane", rank: 5},
 	{pattern: "internal/dataplane/mock", layer: 5, group: "dataplane", rank: 5},
+	{pattern: "internal/dataplane/passive", layer: 5, group: "dataplane", rank: 5},
 	{pattern: "internal/dataplane/mirror", layer: 5, group: "dataplane", rank: 6},
 	{pattern: "internal/dataplane/proxy", layer: 5, group: "dataplane", rank: 7},
 	{pattern: "internal/dataplane/remote", layer: 5, group: "dataplane", rank: 6},

@@ -36,6 +36,7 @@ type Deps struct {
 type ShadowOptions struct {
 	Primary, Candidate, Control string // URLs; Control may be empty
 	Listen                      string // host:port
+	Tap                         string // IFACE:PORT to take copies at, instead of Primary and Listen
 	CertFile, KeyFile           string // PEM; serve TLS at Listen
 	SelfSigned                  bool   // serve TLS at Listen with a certificate made for it
 	InsecureUpstream            bool   // take any certificate of an https URL

@@ -5,6 +5,7 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -45,6 +46,9 @@ func (v *liveView) show(r v1.Report) {
 	}
 	v.status = fmt.Sprintf("%d received, %d compared, %d identical, %d in flight, %d dropped, %s; verdict so far: %s", r.Traffic.Received,
 		r.Traffic.Compared, r.Traffic.Identical, r.Traffic.InFlight, sum(r.Traffic.Dropped), plural(len(v.known), "finding"), t.state(r.Verdict.Decision))
+	if c := r.Traffic.Capture; c != nil {
+		v.status = fmt.Sprintf("tap saw %s (%d missed); ", seenShare(c.Rate), c.Missed) + v.status
+	}
 	if v.a.ErrTerminal {
 		v.draw()
 		return
@@ -54,6 +58,9 @@ func (v *liveView) show(r v1.Report) {
 		fmt.Fprintln(v.a.Err, v.status)
 	}
 }
+
+// seenShare is the share that a tap saw, never rounded up: what was missed has to show.
+func seenShare(rate float64) string { return fmt.Sprintf("%g %%", math.Floor(rate*1e4)/100) }
 
 // hasControl says whether the report rests on a control.
 func hasControl(r v1.Report) bool {

@@ -20,21 +20,29 @@ type shadowCommand struct {
 	sample, maxBody string
 	ignore, redact  []string
 	out             string
+	listening       bool // --listen was given
 }
 
 func (a *app) shadow() *cobra.Command {
 	var s shadowCommand
 	cmd := &cobra.Command{
-		Use: "shadow --primary URL --candidate URL --listen ADDR", Args: cobra.NoArgs,
+		Use: "shadow --primary URL --candidate URL --listen ADDR | --tap IFACE:PORT --candidate URL", Args: cobra.NoArgs,
 		Short:       "Compare two versions that already run, on live traffic, without any file",
 		Annotations: map[string]string{formatsKey: reportFormats},
 		Long: "Proxy ADDR to the primary, and send copies of the traffic to the candidate, and to a control: another instance of the\n" +
 			"primary's version, which tells noise from change. Nobody who uses ADDR gets an answer of these two.\n\n" +
+			"With --tap nothing is put in front of anybody: copies are taken from the packets that pass a network interface on their\n" +
+			"way to a port of this machine, and what was missed is counted and shown. It reads HTTP/1.1 that is not encrypted, and\n" +
+			"needs the capability CAP_NET_RAW.\n\n" +
 			"Ctrl-C ends it and prints the report. The exit code is the verdict's: 0 promote, 3 hold, 4 insufficient.",
-		Example: "  microstax shadow --primary http://127.0.0.1:8001 --control http://127.0.0.1:8002 --candidate http://127.0.0.1:8003 --listen 127.0.0.1:8080",
+		Example: "  microstax shadow --primary http://127.0.0.1:8001 --control http://127.0.0.1:8002 --candidate http://127.0.0.1:8003 --listen 127.0.0.1:8080\n" +
+			"  sudo microstax shadow --tap eth0:8080 --control http://127.0.0.1:8002 --candidate http://127.0.0.1:8003",
 	}
 	s.flags(cmd)
-	cmd.RunE = a.do(func(ctx context.Context, _ []string) error { return a.runShadow(ctx, s) })
+	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
+		s.listening = cmd.Flags().Changed("listen")
+		return a.runShadow(ctx, s)
+	})
 	return cmd
 }
 
@@ -44,6 +52,7 @@ func (s *shadowCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&s.o.Candidate, "candidate", "", "URL of the version to compare with it")
 	f.StringVar(&s.o.Control, "control", "", "URL of a second instance of the primary's version; without it findings stay suspected")
 	f.StringVar(&s.o.Listen, "listen", "127.0.0.1:8080", "address to take traffic at")
+	f.StringVar(&s.o.Tap, "tap", "", "take copies from packets instead of listening: IFACE:PORT, like eth0:8080, or IFACE:HOST:PORT")
 	f.StringVar(&s.o.CertFile, "tls-cert", "", "serve TLS with the certificate chain in this PEM file; needs --tls-key")
 	f.StringVar(&s.o.KeyFile, "tls-key", "", "the certificate's private key, a PEM file")
 	f.BoolVar(&s.o.SelfSigned, "tls-self-signed", false, "serve TLS with a certificate made for this run, which clients have to be told to trust")
@@ -63,15 +72,20 @@ func (s *shadowCommand) flags(cmd *cobra.Command) {
 	f.Float64Var(&s.o.Confidence, "confidence", 0, "gate: confidence of the verdict (default 0.95)")
 	f.StringVar(&s.o.OpenAPI, "openapi", "", "OpenAPI 3 document of the service: endpoints are named by it, and answers checked against it")
 	f.StringVar(&s.out, "out", "", "write the report to this file instead of standard output")
-	_ = cmd.MarkFlagRequired("primary")   //nolint:errcheck // the flag is there
 	_ = cmd.MarkFlagRequired("candidate") //nolint:errcheck // the flag is there
 }
 
 // options checks the flags and translates those that are text.
 func (s *shadowCommand) options() (ShadowOptions, error) {
 	o := s.o
+	if err := s.source(); err != nil {
+		return o, err
+	}
+	if o.Tap != "" {
+		o.Listen = ""
+	}
 	for _, u := range []struct{ flag, value string }{{"--primary", o.Primary}, {"--candidate", o.Candidate}, {"--control", o.Control}} {
-		if u.value == "" && u.flag == "--control" {
+		if u.value == "" && (u.flag == "--control" || u.flag == "--primary" && o.Tap != "") {
 			continue
 		}
 		if p, err := url.Parse(u.value); err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
@@ -124,6 +138,32 @@ func (s *shadowCommand) options() (ShadowOptions, error) {
 	return o, nil
 }
 
+// source checks that the flags name one place to take traffic from.
+func (s *shadowCommand) source() error {
+	o := &s.o
+	if o.Tap == "" {
+		if o.Primary == "" {
+			return usagef("traffic is needed: --primary URL, to which what arrives at --listen is passed on, or --tap IFACE:PORT")
+		}
+		return nil
+	}
+	for _, f := range []struct {
+		flag, why string
+		given     bool
+	}{
+		{"--primary", "whoever answers there now goes on doing so", o.Primary != ""},
+		{"--listen", "nobody connects to a tap", s.listening},
+		{"--tls-cert", "a tap serves nobody, and can't read what is encrypted", o.CertFile != "" || o.KeyFile != ""},
+		{"--tls-self-signed", "a tap serves nobody, and can't read what is encrypted", o.SelfSigned},
+		{"--http2", "a tap reads HTTP/1.1 only", o.HTTP2},
+	} {
+		if f.given {
+			return usagef("%s doesn't go with --tap: %s", f.flag, f.why)
+		}
+	}
+	return nil
+}
+
 // scheme is how the URL begins that users send traffic to.
 func (o *ShadowOptions) scheme() string {
 	if o.SelfSigned || o.CertFile != "" {
@@ -149,7 +189,11 @@ func (a *app) runShadow(ctx context.Context, s shadowCommand) error {
 	view := a.liveView()
 	o.Log, o.Limits = view, a.set.Limits
 	o.Ready = func(addr string) {
-		view.talk("traffic sent to "+o.scheme()+"://%s is answered by %s and compared with %s", addr, o.Primary, o.Candidate)
+		if o.Tap != "" {
+			view.talk("requests to %s are compared with %s; nothing stands in their way, and what is missed is counted", addr, o.Candidate)
+		} else {
+			view.talk("traffic sent to "+o.scheme()+"://%s is answered by %s and compared with %s", addr, o.Primary, o.Candidate)
+		}
 		if o.Control == "" {
 			view.talk("without --control noise can't be told from change: findings stay suspected")
 		}

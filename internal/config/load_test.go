@@ -72,7 +72,8 @@ func TestDefaults(t *testing.T) {
 		Limits: config.Limits{
 			Ring: 8192, CaptureBudget: 256 << 20, MaxBody: 1 << 20, Bus: 1024, Connections: 20000, Environments: 500, Instances: 200,
 			KeptPerFinding: 20, KeptPerEndpoint: 3, KeptPerSession: 10000, DrainTimeout: 10 * time.Second,
-			Spool: 256 << 20, MaxHead: 64 << 10, HeadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 2 * time.Minute,
+			Spool: 256 << 20, TapRing: 32 << 20, TapConnections: 20_000, TapHeld: 64 << 20,
+			MaxHead: 64 << 10, HeadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 2 * time.Minute,
 			DialTimeout: 10 * time.Second,
 		},
 	}

@@ -61,6 +61,9 @@ type Limits struct {
 	KeptPerSession  int           // observations kept for each shadow session in all
 	DrainTimeout    time.Duration // for what is under way when the server stops
 	Spool           int64         // bytes of observations that wait on a gateway's disk
+	TapRing         int64         // bytes of packets that wait for a passive tap in the kernel
+	TapConnections  int           // connections that one tap follows
+	TapHeld         int64         // bytes that one tap holds until what lies before them has come
 	MaxHead         int64         // bytes of a request's head
 	HeadTimeout     time.Duration // from a head's first byte to its last, and for the handshake of TLS
 	IdleTimeout     time.Duration // of a client's connection between requests

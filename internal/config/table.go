@@ -54,6 +54,9 @@ func Table() []Setting {
 		{"limits.bodyTimeout", "MICROSTAX_LIMIT_BODY_TIMEOUT", "2m", duration(24*time.Hour, func(l *Limits) *time.Duration { return &l.BodyTimeout })},
 		{"limits.dialTimeout", "MICROSTAX_LIMIT_DIAL_TIMEOUT", "10s", duration(time.Hour, func(l *Limits) *time.Duration { return &l.DialTimeout })},
 		{"limits.answerTimeout", "MICROSTAX_LIMIT_ANSWER_TIMEOUT", "off", orOff(duration(24*time.Hour, answerTimeout), answerTimeout)},
+		{"limits.tapRing", "MICROSTAX_LIMIT_TAP_RING", "32MiB", size(1<<32, func(l *Limits) *int64 { return &l.TapRing })},
+		{"limits.tapConnections", "MICROSTAX_LIMIT_TAP_CONNECTIONS", "20000", count(1<<20, func(l *Limits) *int { return &l.TapConnections })},
+		{"limits.tapHeld", "MICROSTAX_LIMIT_TAP_HELD", "64MiB", size(1<<36, func(l *Limits) *int64 { return &l.TapHeld })},
 	}
 }
 

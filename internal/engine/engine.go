@@ -165,8 +165,17 @@ func (a *Analysis) Tally(t observation.Tally) {
 	a.traffic.Received += t.Received
 	a.traffic.Mirrored += t.Mirrored
 	a.seen(t.At)
+	if t.Capture != nil {
+		if a.traffic.Capture == nil {
+			a.traffic.Capture = &observation.Capture{}
+		}
+		a.traffic.Capture.Add(*t.Capture)
+	}
 	for _, g := range t.Dropped {
 		a.traffic.Dropped[string(g.Reason)] += g.Count
+		if g.Method == "" && g.Path == "" {
+			continue // all that is known is that it happened
+		}
 		_, ep := a.endpoint(g.Service, g.Method, g.Path)
 		ep.Received += g.Count
 	}

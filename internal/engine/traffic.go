@@ -27,6 +27,8 @@ type traffic struct {
 	Dropped    map[string]int64 `json:"d,omitempty"`
 	Contexts   stats.Distinct   `json:"x"`
 	Mismatched stats.Distinct   `json:"y"`
+
+	Capture *observation.Capture `json:"p,omitempty"` // of passive taps
 }
 
 func newTraffic() traffic {
@@ -74,5 +76,6 @@ func (a *Analysis) trafficReport() api.Traffic {
 	slices.SortFunc(out.Endpoints, func(x, y api.EndpointTraffic) int {
 		return cmp.Or(cmp.Compare(x.Service, y.Service), cmp.Compare(x.Endpoint, y.Endpoint))
 	})
+	out.Capture = captureReport(t.Capture)
 	return out
 }

@@ -104,6 +104,7 @@ const (
 	Stopped      DropReason = "stopped"      // shadowing was switched off while it waited
 	Crashed      DropReason = "crash"        // in flight when the server, or the gateway, died
 	SpoolFull    DropReason = "spoolFull"    // observed at a gateway whose spool had no place while the server was away
+	CaptureLost  DropReason = "captureLost"  // a passive tap missed a part of it, or all but that it happened
 )
 
 // Group counts requests of one kind that met one fate; the path is a sample, templates are learnt later.
@@ -123,6 +124,46 @@ type Tally struct {
 	Received int64     `json:"received"`
 	Mirrored int64     `json:"mirrored"` // handed to the shadows
 	Dropped  []Group   `json:"dropped,omitempty"`
+	Capture  *Capture  `json:"capture,omitempty"` // what passive taps counted
+}
+
+// Capture is what passive taps counted. Exchanges that they missed are among the dropped too, as CaptureLost, as far as the
+// session wanted them.
+type Capture struct {
+	Packets      int64 `json:"packets,omitempty"`      // that the kernel offered
+	PacketsLost  int64 `json:"packetsLost,omitempty"`  // of them, those for which its ring had no room
+	BadChecksums int64 `json:"badChecksums,omitempty"` // packets that their receiver does not take either
+	Connections  int64 `json:"connections,omitempty"`  // that were followed
+	Seen         int64 `json:"seen,omitempty"`         // exchanges, whole
+	Missed       int64 `json:"missed,omitempty"`       // exchanges that happened, and passed unseen at least in part
+	Bytes        int64 `json:"bytes,omitempty"`        // of messages
+	BytesMissed  int64 `json:"bytesMissed,omitempty"`  // of messages, that passed unseen
+	Encrypted    int64 `json:"encrypted,omitempty"`    // connections that speak TLS
+	HTTP2        int64 `json:"http2,omitempty"`        // connections that speak HTTP/2
+	Foreign      int64 `json:"foreign,omitempty"`      // connections that speak something else
+	Unsynced     int64 `json:"unsynced,omitempty"`     // connections that began before the tap, and ended before they were understood
+	Evicted      int64 `json:"evicted,omitempty"`      // connections given up for want of room
+	Elsewhere    int64 `json:"elsewhere,omitempty"`    // connections to the same port of other machines
+	Overflows    int64 `json:"overflows,omitempty"`    // times that more waited for what lay before it than is allowed
+}
+
+// Add adds what was counted since.
+func (c *Capture) Add(o Capture) {
+	c.Packets += o.Packets
+	c.PacketsLost += o.PacketsLost
+	c.BadChecksums += o.BadChecksums
+	c.Connections += o.Connections
+	c.Seen += o.Seen
+	c.Missed += o.Missed
+	c.Bytes += o.Bytes
+	c.BytesMissed += o.BytesMissed
+	c.Encrypted += o.Encrypted
+	c.HTTP2 += o.HTTP2
+	c.Foreign += o.Foreign
+	c.Unsynced += o.Unsynced
+	c.Evicted += o.Evicted
+	c.Elsewhere += o.Elsewhere
+	c.Overflows += o.Overflows
 }
 
 // Envelope is what travels: exactly one of the three is set.

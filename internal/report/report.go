@@ -98,6 +98,25 @@ func trafficLine(t api.Traffic) string {
 	if len(lost) > 0 {
 		s += "; not compared: " + strings.Join(lost, ", ")
 	}
+	if t.Capture != nil {
+		s += "; " + captureLine(t.Capture)
+	}
+	return s
+}
+
+// captureLine says how much a passive tap saw.
+func captureLine(c *api.Capture) string {
+	s := fmt.Sprintf("the tap saw %g %% of %s exchanges", math.Floor(c.Rate*1e4)/100, numeral.Count(c.Seen+c.Missed)) // not rounded up
+	if c.PacketsLost > 0 {
+		s += fmt.Sprintf(" and lost %s of %s packets", numeral.Count(c.PacketsLost), numeral.Count(c.Packets))
+	}
+	var unread []string
+	for _, k := range slices.Sorted(maps.Keys(c.Unread)) {
+		unread = append(unread, fmt.Sprintf("%s %s", k, numeral.Count(c.Unread[k])))
+	}
+	if len(unread) > 0 {
+		s += "; connections not read: " + strings.Join(unread, ", ")
+	}
 	return s
 }
 

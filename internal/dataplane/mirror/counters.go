@@ -25,7 +25,7 @@ const maxPath = 256
 var reasons = [...]observation.DropReason{ //nolint:gochecknoglobals // a table that nobody writes
 	observation.QueueFull, observation.BodyTooLarge, observation.SampledOut, observation.Excluded, observation.TimedOut,
 	observation.ClientGone, observation.NoBaseline, observation.Upgraded, observation.ControlError, observation.Stopped,
-	Unattributed, BreakerOpen,
+	Unattributed, BreakerOpen, observation.CaptureLost,
 }
 
 // Unattributed says that calls of a shadow could not be told apart: its service lost the trace while several requests
@@ -39,6 +39,8 @@ type counters struct {
 	mirrored atomic.Int64
 	fates    chan fate
 	bare     [len(reasons)]atomic.Int64 // fates that found no place, by reason
+
+	captured captured
 
 	sentReceived, sentMirrored int64 // what was told already; the publisher's
 }
@@ -90,5 +92,6 @@ func (c *counters) tally(session string, now time.Time) (observation.Tally, bool
 	received, mirrored := c.received.Load(), c.mirrored.Load()
 	t.Received, t.Mirrored = received-c.sentReceived, mirrored-c.sentMirrored
 	c.sentReceived, c.sentMirrored = received, mirrored
-	return t, t.Received > 0 || t.Mirrored > 0 || len(t.Dropped) > 0
+	t.Capture = c.captured.take()
+	return t, t.Received > 0 || t.Mirrored > 0 || len(t.Dropped) > 0 || t.Capture != nil
 }

@@ -38,11 +38,9 @@ type conn struct {
 	web    *stream   // the request that this is, when net/http serves it
 	secure *tls.Conn // nc, when it speaks TLS
 
-	client  string // the client as a session, when it was looked for
-	session string // of the request before
-	local   bool   // it is on this machine
-	idle    atomic.Bool
-	hurry   atomic.Bool // an upload that outlives its answer has to end
+	user
+	idle  atomic.Bool
+	hurry atomic.Bool // an upload that outlives its answer has to end
 
 	armed    time.Time    // when the read deadline was set last
 	heading  bool         // a part of a head has come, and its deadline is set

@@ -106,22 +106,34 @@ func (c *conn) noteManners(x *belonging) {
 // sessionOf finds the user's session: the first of the configured places that has one. A loopback address tells
 // nobody apart: it orders requests, but each is its own statistical unit.
 func (c *conn) sessionOf(plan *plan) (session string, own bool) {
-	for _, where := range plan.session {
+	return c.user.sessionOf(plan.session, &c.head, c.nc)
+}
+
+// user is what is known of who sends a connection's requests.
+type user struct {
+	client  string // the client as a session, when it was looked for
+	session string // of the request before
+	local   bool   // it is on this machine
+}
+
+// sessionOf is conn.sessionOf; nc may be nil where the client is known.
+func (u *user) sessionOf(places []string, h *http1.Head, nc net.Conn) (session string, own bool) {
+	for _, where := range places {
 		kind, name, _ := strings.Cut(where, ":")
 		switch kind {
 		case "cookie":
-			if v := cookie(&c.head, name); len(v) > 0 {
-				return c.named(where, v), false
+			if v := cookie(h, name); len(v) > 0 {
+				return u.named(where, v), false
 			}
 		case "header":
-			if v := c.head.Get(name); len(v) > 0 {
-				return c.named(where, v), false
+			if v := h.Get(name); len(v) > 0 {
+				return u.named(where, v), false
 			}
 		case "client-ip":
-			if c.client == "" {
-				c.client, c.local = clientOf(c.nc)
+			if u.client == "" {
+				u.client, u.local = clientOf(nc)
 			}
-			return c.client, c.local
+			return u.client, u.local
 		}
 	}
 	return "", true
@@ -133,17 +145,21 @@ func clientOf(nc net.Conn) (session string, local bool) {
 	if err != nil {
 		return "client-ip=?", true
 	}
+	return clientAt(host)
+}
+
+func clientAt(host string) (session string, local bool) {
 	ip := net.ParseIP(host)
 	return "client-ip=" + host, ip == nil || ip.IsLoopback()
 }
 
 // named is the name of a session: that of the request before, for a connection whose user stays the same.
-func (c *conn) named(where string, v []byte) string {
+func (u *user) named(where string, v []byte) string {
 	n := len(where)
-	if s := c.session; len(s) != n+1+len(v) || s[:n] != where || s[n+1:] != string(v) {
-		c.session = where + "=" + string(v)
+	if s := u.session; len(s) != n+1+len(v) || s[:n] != where || s[n+1:] != string(v) {
+		u.session = where + "=" + string(v)
 	}
-	return c.session
+	return u.session
 }
 
 // cookie is the value of a cookie, or nothing.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"microstax/internal/dataplane/dial"
+	"microstax/internal/dataplane/passive"
 )
 
 // listener accepts connections at one address. Its plan is swapped atomically.
@@ -17,6 +18,7 @@ type listener struct {
 	p    *Plane
 	addr string
 	ln   net.Listener
+	tap  *passive.Tap // instead of ln
 	plan atomic.Pointer[plan]
 
 	calls, traced, keyed atomic.Int64 // what outgoing calls were seen to carry
@@ -88,6 +90,10 @@ func (l *listener) remove(c *conn) {
 // close stops accepting, closes idle connections at once and others when their request is done, at the latest after
 // the drain timeout.
 func (l *listener) close() {
+	if l.tap != nil {
+		l.tap.Close()
+		return
+	}
 	l.mu.Lock()
 	l.draining.Store(true)
 	for c := range l.conns {

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -24,6 +25,7 @@ type plan struct {
 	session  []string // where to look for the user's session, at gateways
 	web      bool     // a provider has to be spoken to in HTTP/2: net/http serves all connections
 	tls      *tls.Config
+	except   map[netip.AddrPort]bool // of a tap: who gets the copies
 }
 
 // target is a route.Target with what it needs at run time.

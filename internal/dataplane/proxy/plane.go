@@ -23,6 +23,7 @@ import (
 	"microstax/internal/blueprint"
 	"microstax/internal/dataplane/dial"
 	"microstax/internal/dataplane/mirror"
+	"microstax/internal/dataplane/passive"
 	"microstax/internal/dataplane/route"
 	"microstax/internal/dataplane/tap"
 )
@@ -38,7 +39,8 @@ type Limits struct {
 	DrainTimeout  time.Duration // for requests under way when a listener closes; default 10 s
 	CaptureBudget int64         // bytes that all captures hold together; default 256 MiB
 	RingSize      int           // copies that wait, for each shadow session; default mirror.DefaultRing
-	MaxConns      int           // client connections of one listener; default 20,000
+	Tap           passive.Limits
+	MaxConns      int // client connections of one listener; default 20,000
 }
 
 func (l *Limits) fill() {
@@ -164,12 +166,18 @@ func (p *Plane) serve(ctx context.Context, l *route.Listener, c *plan) error {
 		return fmt.Errorf("open listener %s for %s: %w", l.Addr, l.ID, err)
 	}
 	if open, ok := p.listeners[l.ID]; ok {
-		if open.addr == l.Addr {
+		if open.addr == l.Addr && (open.tap != nil) == (l.Kind == route.Tapped) {
+			if l.Kind == route.Tapped {
+				c.except = shadows(ctx, l)
+			}
 			open.plan.Store(c)
 			return nil
 		}
 		delete(p.listeners, l.ID)
 		p.drains.Go(open.close)
+	}
+	if l.Kind == route.Tapped {
+		return p.serveTap(ctx, l, c)
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", l.Addr)
@@ -285,7 +293,7 @@ func (p *Plane) Close() error {
 	p.mu.Unlock()
 	var wg sync.WaitGroup
 	// Gateways first: requests under way in there still call on through the others.
-	for _, kind := range []route.Kind{route.Gateway, route.Outgoing} {
+	for _, kind := range []route.Kind{route.Tapped, route.Gateway, route.Outgoing} {
 		for _, l := range listeners {
 			if l.plan.Load().Kind == kind {
 				wg.Go(l.close)

@@ -29,6 +29,7 @@ type Collector struct {
 	mu           sync.Mutex
 	observations []*observation.Observation
 	tally        observation.Tally
+	capture      observation.Capture
 	changed      chan struct{}
 }
 
@@ -52,6 +53,9 @@ func (c *Collector) Publish(_ context.Context, e observation.Envelope) error {
 		c.tally.Received += e.Tally.Received
 		c.tally.Mirrored += e.Tally.Mirrored
 		c.tally.Dropped = append(c.tally.Dropped, e.Tally.Dropped...)
+		if e.Tally.Capture != nil {
+			c.capture.Add(*e.Tally.Capture)
+		}
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -81,6 +85,13 @@ func (c *Collector) Received() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.tally.Received
+}
+
+// Capture is what taps counted.
+func (c *Collector) Capture() observation.Capture {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.capture
 }
 
 // WaitFor waits until n observations are there, and fails the test when they do not come.

@@ -143,7 +143,7 @@ func (l *Listener) check() error {
 		return errors.New("a listener has no id")
 	case l.Addr == "":
 		return fmt.Errorf("listener %s has no address", l.ID)
-	case l.Kind != Gateway && l.Kind != Outgoing:
+	case l.Kind != Gateway && l.Kind != Outgoing && l.Kind != Tapped:
 		return fmt.Errorf("listener %s is of no known kind: %q", l.ID, l.Kind)
 	case l.TLS != nil && (l.TLS.CertificateFile == "" || l.TLS.KeyFile == ""):
 		return fmt.Errorf("listener %s serves TLS without files of certificate and key", l.ID)

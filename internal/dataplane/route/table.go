@@ -16,6 +16,7 @@ type Kind string
 const (
 	Gateway  Kind = "gateway"  // traffic from outside enters an environment here
 	Outgoing Kind = "outgoing" // the calls of one instance to one dependency leave here
+	Tapped   Kind = "tap"      // nothing listens: copies are taken from packets that pass, see passive
 )
 
 // Origin is who makes the calls that arrive at a listener. At a gateway Service is empty.
@@ -36,7 +37,7 @@ type Table struct {
 // Listener is one address and what happens to requests that arrive there.
 type Listener struct {
 	ID       string `json:"id"`   // stable: e.g. env_…/gateway/api
-	Addr     string `json:"addr"` // host:port
+	Addr     string `json:"addr"` // host:port; of a tap IFACE:PORT or IFACE:HOST:PORT
 	Kind     Kind   `json:"kind"`
 	Origin   Origin `json:"origin,omitzero"`
 	Service  string `json:"service,omitempty"`  // the service that is called

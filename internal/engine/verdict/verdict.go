@@ -153,6 +153,12 @@ func confidence(services []Service) float64 {
 }
 
 func nothingYet(e Evidence) string {
+	if why := unreadable(e.Traffic.Capture); why != "" {
+		return why
+	}
+	if e.Traffic.Received == 0 && e.Traffic.Capture != nil {
+		return "No request has passed the tap yet: see that traffic goes to its interface and port."
+	}
 	if e.Traffic.Received == 0 {
 		return "No request has reached a shadowed service yet: send traffic to the baseline's gateway address."
 	}
@@ -172,12 +178,16 @@ func integrity(e Evidence) []string {
 			"%s in flight). Please report this, with the server's log.", numeral.Count(t.Received), numeral.Count(t.Compared), numeral.Count(t.InFlight)))
 	}
 	eligible := t.Received - t.Dropped["sampledOut"] - t.Dropped["excluded"] - t.Dropped["upgraded"]
-	lost := t.Dropped["queueFull"] + t.Dropped["timeout"] + t.Dropped["bodyTooLarge"]
+	missed := t.Dropped["captureLost"]
+	lost := t.Dropped["queueFull"] + t.Dropped["timeout"] + t.Dropped["bodyTooLarge"] + missed
 	if lost >= fewLost && float64(lost) > maxLoss*float64(eligible) {
 		out = append(out, fmt.Sprintf("Evidence cannot be trusted: %s of %s requests (%s) were lost before they could be "+
-			"compared, limit %s: %s with a full queue, %s too late, %s with too large a body. Lower the sample, raise the "+
+			"compared, limit %s: %s with a full queue, %s too late, %s with too large a body%s. Lower the sample, raise the "+
 			"concurrency, or raise maxBody.", numeral.Count(lost), numeral.Count(eligible), numeral.Percent(ratio(lost, eligible)), numeral.Percent(maxLoss),
-			numeral.Count(t.Dropped["queueFull"]), numeral.Count(t.Dropped["timeout"]), numeral.Count(t.Dropped["bodyTooLarge"])))
+			numeral.Count(t.Dropped["queueFull"]), numeral.Count(t.Dropped["timeout"]), numeral.Count(t.Dropped["bodyTooLarge"]), missedBy(missed)))
+	}
+	if why := unseen(t.Capture); why != "" {
+		out = append(out, why)
 	}
 	if n := t.Dropped["spoolFull"]; n >= fewLost && float64(n) > maxLoss*float64(eligible) {
 		out = append(out, fmt.Sprintf("Evidence cannot be trusted: %s of %s requests (%s) found no place in the spool of a "+

@@ -68,6 +68,18 @@ func TestDecide(t *testing.T) {
 		{"losses hold", func(e *verdict.Evidence) {
 			e.Traffic.Received, e.Traffic.Dropped["queueFull"] = 5400, 400
 		}, "hold", "lost"},
+		{"what a tap missed holds", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["captureLost"] = 5400, 400
+		}, "hold", "400 missed by the tap"},
+		{"packets that a tap lost hold", func(e *verdict.Evidence) {
+			e.Traffic.Capture = &api.Capture{Rate: 1, Seen: 5000, Packets: 10_000, PacketsLost: 600}
+		}, "hold", "no room for 600 of 10,000 packets"},
+		{"a tap that saw nearly all promotes", func(e *verdict.Evidence) {
+			e.Traffic.Capture = &api.Capture{Rate: 1, Seen: 5000, Packets: 10_000, PacketsLost: 60}
+		}, "promote", ""},
+		{"a tap on TLS says so", func(e *verdict.Evidence) {
+			*e = verdict.Evidence{Calibrated: true, Traffic: api.Traffic{Capture: &api.Capture{Unread: map[string]int64{"tls": 3}}}}
+		}, "insufficient", "encrypted"},
 		{"sampling is no loss", func(e *verdict.Evidence) {
 			e.Traffic.Received, e.Traffic.Dropped["sampledOut"] = 50_000, 45_000
 		}, "promote", ""},
