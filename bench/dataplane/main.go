@@ -47,6 +47,9 @@ func start(args []string) error {
 		case "forward":
 			return forwardMain(ctx, args[2:])
 		}
+		if is, err := grpcRole(ctx, args[1:]); is {
+			return err
+		}
 	}
 	return bench(ctx, args[1:])
 }
@@ -63,7 +66,7 @@ type options struct {
 
 // sections in the order in which they run.
 func sections() []string {
-	return []string{"throughput", "latency", "isolation", "slow", "hung", "memory", "streaming", "allocations"}
+	return []string{"throughput", "latency", "isolation", "slow", "hung", "memory", "streaming", "grpc", "allocations"}
 }
 
 func parse(args []string) (options, error) {
@@ -151,7 +154,8 @@ func bench(ctx context.Context, args []string) (err error) {
 		do   func() error
 	}{
 		{"throughput", r.throughput}, {"latency", r.latency}, {"isolation", r.isolation}, {"slow", r.slow},
-		{"hung", r.hung}, {"memory", r.memory}, {"streaming", r.streaming}, {"allocations", r.allocations},
+		{"hung", r.hung}, {"memory", r.memory}, {"streaming", r.streaming}, {"grpc", r.grpc},
+		{"allocations", r.allocations},
 	} {
 		if !slices.Contains(o.only, s.name) {
 			continue

@@ -44,7 +44,9 @@ type Request struct {
 	Target  string   `json:"target"` // origin form as sent: path and query
 	Proto   string   `json:"proto"`  // HTTP/1.1
 	Headers []Header `json:"headers"`
-	Body    Body     `json:"body"`
+	// Trailers are fields behind the body.
+	Trailers []Header `json:"trailers,omitempty"`
+	Body     Body     `json:"body"`
 }
 
 // Response is the answer half. It is the zero value unless a head arrived.

@@ -44,7 +44,10 @@ func calls(list []observation.Call) []v1.Call {
 }
 
 func request(r *exchange.Request) v1.Message {
-	m := v1.Message{Method: r.Method, Target: r.Target, Headers: headers(r.Headers)}
+	m := v1.Message{
+		Method: r.Method, Target: r.Target,
+		Headers: headers(append(r.Headers[:len(r.Headers):len(r.Headers)], r.Trailers...)),
+	}
 	show(&m, r.Body, r.Headers)
 	return m
 }

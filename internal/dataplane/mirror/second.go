@@ -96,9 +96,15 @@ func (l *letter) request(addr string) (*http.Request, error) {
 	if route.ParseEndpoint(addr).TLS {
 		r.Host = route.Authority(addr)
 	}
-	if len(body) > 0 {
+	for _, f := range http1.ParseTrailer(l.base.Request.RawTrailer()) {
+		if r.Trailer == nil {
+			r.Trailer = http.Header{}
+		}
+		r.Trailer.Add(string(f.Name), string(f.Value))
+	}
+	if len(body) > 0 || r.Trailer != nil {
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		if !said {
+		if !said || r.Trailer != nil {
 			r.ContentLength = -1 // as it was sent
 		}
 	}

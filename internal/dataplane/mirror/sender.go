@@ -107,13 +107,12 @@ func (l *letter) write(c *tap.Capture) {
 	case l.talk != nil:
 	case !chunked:
 		l.wire = append(l.wire, body...)
-	case len(body) == 0:
-		l.wire = append(l.wire, "0\r\n\r\n"...)
 	default:
-		l.wire = strconv.AppendInt(l.wire, int64(len(body)), 16)
-		l.wire = append(l.wire, "\r\n"...)
-		l.wire = append(l.wire, body...)
-		l.wire = append(l.wire, "\r\n0\r\n\r\n"...)
+		if len(body) > 0 {
+			l.wire = strconv.AppendInt(l.wire, int64(len(body)), 16)
+			l.wire = append(append(append(l.wire, "\r\n"...), body...), "\r\n"...)
+		}
+		l.wire = append(append(append(l.wire, "0\r\n"...), c.Request.RawTrailer()...), "\r\n"...)
 	}
 	if cap(l.wire) > maxWire {
 		l.wire = bytes.Clone(l.wire) // let the large buffer go with this letter

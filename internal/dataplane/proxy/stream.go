@@ -110,6 +110,9 @@ func (s *stream) forward(tr *transit) bool {
 	defer res.Body.Close() //nolint:errcheck // read to its end, or of no use
 	s.answerWith(res, tr)
 	tr.badRequest = !s.whole(tr, body)
+	if tr.capture != nil && !tr.badRequest {
+		tr.capture.Request.Trailers(s.r.Trailer)
+	}
 	return !s.broken
 }
 

@@ -61,6 +61,7 @@ func (p *pass) exchange(e *exchange.Exchange) {
 		e.Error = strings.ReplaceAll(e.Error, target, e.Request.Target)
 	}
 	e.Request.Headers = p.headers(e.Request.Headers)
+	e.Request.Trailers = p.headers(e.Request.Trailers)
 	e.Response.Headers = p.headers(e.Response.Headers)
 	e.Response.Trailers = p.headers(e.Response.Trailers)
 }
@@ -90,6 +91,7 @@ func (p *pass) finish() {
 		}
 		e.Request.Target = s.text(e.Request.Target)
 		s.headers(e.Request.Headers)
+		s.headers(e.Request.Trailers)
 		s.headers(e.Response.Headers)
 		s.headers(e.Response.Trailers)
 		e.Response.Reason = s.text(e.Response.Reason)

@@ -139,6 +139,9 @@ func (b *Body) Empty() bool { return b.length == 0 }
 // Whole says whether every byte was kept, so that the body can be sent again.
 func (b *Body) Whole() bool { return !b.over }
 
+// RawTrailer is the trailer section with its line ends, or nothing; the caller must not change it.
+func (b *Body) RawTrailer() []byte { return b.trailer }
+
 // Data are the bytes kept; the caller must not change them.
 func (b *Body) Data() []byte { return b.data }
 
@@ -297,7 +300,7 @@ func (c *Capture) Exchange() exchange.Exchange {
 	if http1.NewReader(bytes.NewReader(c.RequestHead)).ReadRequest(&h, len(c.RequestHead)+1) == nil {
 		e.Request = exchange.Request{
 			Method: string(h.Method), Target: string(h.Target), Proto: string(h.Proto),
-			Headers: h.Headers(), Body: c.Request.exchange(),
+			Headers: h.Headers(), Trailers: fields(c.Request.trailer), Body: c.Request.exchange(),
 		}
 	}
 	if len(c.ResponseHead) > 0 &&
