@@ -9,6 +9,7 @@
 package engine
 
 import (
+	"strings"
 	"time"
 
 	api "microstax/api/v1"
@@ -22,7 +23,7 @@ import (
 )
 
 // Rules is the version of the rules of comparison; evidence gathered under other rules is not comparable.
-const Rules = "1"
+const Rules = "2"
 
 // Bounds of what an Analysis keeps in memory. What does not fit is counted, never silently lost.
 const (
@@ -30,6 +31,7 @@ const (
 	maxVisits           = 256 // endpoints remembered for one session
 	maxMarks            = 512 // places remembered for one session
 	maxEndpoints        = 2_000
+	maxOperations       = 200 // at one endpoint
 	maxPlaces           = 16_384
 	maxPlacesAtEndpoint = 256
 	maxShown            = 100 // differences listed for one observation
@@ -114,8 +116,8 @@ func New(cfg Config) *Analysis {
 	}
 }
 
-// endpoint finds or makes the endpoint that a request belongs to.
-func (a *Analysis) endpoint(service, method, target string) (int, *endpoint) {
+// endpoint finds or makes the endpoint that a request belongs to, of which the operation is part where it names one.
+func (a *Analysis) endpoint(service, method, target, operation string) (int, *endpoint) {
 	l := a.learners[service]
 	if l == nil {
 		l = pairing.NewLearner()
@@ -128,10 +130,10 @@ func (a *Analysis) endpoint(service, method, target string) (int, *endpoint) {
 	if !described {
 		template = l.Endpoint(method, target)
 	}
-	name := endpointName{service, template}
 	if renames := l.Renames(); renames != nil {
 		a.rename(service, renames)
 	}
+	name := endpointName{service, a.withOperation(service, template, operation)}
 	i, known := a.byName[name]
 	if !known && len(a.endpoints) >= maxEndpoints {
 		name = endpointName{service, method + " …"}
@@ -143,6 +145,27 @@ func (a *Analysis) endpoint(service, method, target string) (int, *endpoint) {
 		a.byName[name] = i
 	}
 	return i, a.endpoints[i]
+}
+
+// withOperation is an endpoint's name with an operation. Beyond the bound one stands for all the rest.
+func (a *Analysis) withOperation(service, template, operation string) string {
+	if operation == "" {
+		return template
+	}
+	template += pairing.OperationMark
+	if _, known := a.byName[endpointName{service, template + operation}]; known {
+		return template + operation
+	}
+	n := 0
+	for _, ep := range a.endpoints {
+		if ep.Service == service && strings.HasPrefix(ep.Name, template) {
+			n++
+		}
+	}
+	if n >= maxOperations {
+		operation = "…"
+	}
+	return template + operation
 }
 
 func newEndpoint(n endpointName) *endpoint {
@@ -176,7 +199,7 @@ func (a *Analysis) Tally(t observation.Tally) {
 		if g.Method == "" && g.Path == "" {
 			continue // all that is known is that it happened
 		}
-		_, ep := a.endpoint(g.Service, g.Method, g.Path)
+		_, ep := a.endpoint(g.Service, g.Method, g.Path, "")
 		ep.Received += g.Count
 	}
 }

@@ -5,6 +5,7 @@ package engine
 import (
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -13,6 +14,7 @@ import (
 	"microstax/internal/blueprint"
 	"microstax/internal/engine/diff"
 	"microstax/internal/engine/noise"
+	"microstax/internal/engine/pairing"
 	"microstax/internal/observation"
 )
 
@@ -33,7 +35,7 @@ func (a *Analysis) Observe(o *observation.Observation) Judged {
 }
 
 func (a *Analysis) observe(o *observation.Observation) Judged {
-	i, ep := a.endpoint(o.Service, o.Baseline.Request.Method, o.Baseline.Request.Target)
+	i, ep := a.endpointOf(o)
 	c := a.compare(o, ep)
 	context := o.Context
 	if context == 0 {
@@ -95,6 +97,17 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 		j.Findings = append(j.Findings, a.slowID(ep), a.tailID(ep, 0), a.tailID(ep, 1))
 	}
 	return a.keep(j, ep, different, touched)
+}
+
+// endpointOf is the endpoint of an observation. One that is told as alike has no body; whoever made it has put the operation
+// behind the path.
+func (a *Analysis) endpointOf(o *observation.Observation) (int, *endpoint) {
+	r := &o.Baseline.Request
+	if o.Alike {
+		path, operation, _ := strings.Cut(r.Target, pairing.OperationMark)
+		return a.endpoint(o.Service, r.Method, path, operation)
+	}
+	return a.endpoint(o.Service, r.Method, r.Target, pairing.Operation(r))
 }
 
 // touch is a hypothesis for which an observation is evidence.

@@ -5,11 +5,15 @@ package engine
 import (
 	"maps"
 	"slices"
+	"strings"
+
+	"microstax/internal/engine/pairing"
 )
 
 // rename follows the learner of templates: endpoints that turn out to be one are added up. Counters are additive; where
 // one user session was at both, its two says become one.
 func (a *Analysis) rename(service string, renames map[string]string) {
+	renames = a.withOperations(service, renames)
 	for _, old := range slices.Sorted(maps.Keys(renames)) {
 		from := endpointName{service, old}
 		i, known := a.byName[from]
@@ -30,6 +34,24 @@ func (a *Analysis) rename(service string, renames map[string]string) {
 			}
 		}
 	}
+}
+
+// withOperations are the renames, and the same of the operations at the endpoints that they are about.
+func (a *Analysis) withOperations(service string, renames map[string]string) map[string]string {
+	out := renames
+	for name := range a.byName {
+		base, operation, ok := strings.Cut(name.Name, pairing.OperationMark)
+		if !ok || name.Service != service {
+			continue
+		}
+		if to, known := renames[base]; known {
+			if len(out) == len(renames) {
+				out = maps.Clone(renames)
+			}
+			out[name.Name] = to + pairing.OperationMark + operation
+		}
+	}
+	return out
 }
 
 // fold adds endpoint i to endpoint j.

@@ -15,7 +15,7 @@ type Alike struct {
 	ID      string    `json:"id,omitempty"` // empty where no control runs: nothing names it then
 	Service string    `json:"service"`
 	Method  string    `json:"method"`
-	Path    string    `json:"path"`
+	Path    string    `json:"path"` // and # with the operation, where the body named one
 	Status  int       `json:"status"`
 	At      time.Time `json:"at"`
 	TraceID string    `json:"traceId,omitempty"`

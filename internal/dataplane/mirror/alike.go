@@ -10,6 +10,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"microstax/internal/dataplane/tap"
+	"microstax/internal/engine/pairing"
 	"microstax/internal/exchange"
 	"microstax/internal/observation"
 )
@@ -134,6 +135,12 @@ func (r *Runner) summary(j *Job, w *worker, context uint64, control, candidate *
 	}
 	a.Method, a.Path = j.Capture.LineAgain(w.path)
 	w.path = a.Path
+	if c := j.Capture; pairing.MayName(a.Method, a.Path, c.Request.Data()) { // whoever judges it sees no body
+		x := c.Exchange()
+		if operation := pairing.Operation(&x.Request); operation != "" {
+			a.Path += pairing.OperationMark + operation
+		}
+	}
 	if control != nil { // only then one may be named: as an example of a slow answer
 		a.ID, a.Control = r.newID(), timing(control)
 	}
