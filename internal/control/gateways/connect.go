@@ -148,7 +148,7 @@ func (r *Registry) disconnect(g *gateway, conn *connection) {
 	if g.conn != conn {
 		return // another one has taken its place
 	}
-	g.conn = nil
+	g.conn, g.lost = nil, r.o.Now()
 	if !g.left {
 		r.o.Logger.Warn("gateway is no longer connected", "gateway", g.name, "address", g.address)
 	}

@@ -27,10 +27,12 @@ import (
 // The bounds of a registry.
 const (
 	maxGateways = 256
-	maxHistory  = 64               // tables that a gateway may come back with and still get a delta
-	ackTimeout  = 20 * time.Second // longer than a gateway lets copies under way finish when a session ends
-	maxName     = 63               // bytes
+	maxHistory  = 64 // tables that a gateway may come back with and still get a delta
+	maxName     = 63 // bytes
 )
+
+// DefaultPatience is longer than a gateway lets copies under way finish when a session ends.
+const DefaultPatience = 20 * time.Second
 
 // Sink takes what gateways observed. It says which frame it took last, and up to which a crash would lose none.
 type Sink interface {
@@ -47,6 +49,8 @@ type Options struct {
 	Version string // of the program
 	Now     func() time.Time
 	Logger  *slog.Logger
+	// Patience is how long Apply waits for a gateway to acknowledge; 0 for DefaultPatience.
+	Patience time.Duration
 }
 
 // Registry knows the gateways.
@@ -75,6 +79,7 @@ type gateway struct {
 	name, stream, address string
 	conn                  *connection // nil while it is not connected
 	heard                 time.Time
+	lost                  time.Time // when the last connection broke
 	report                remote.Report
 	left                  bool // it said that it stops
 	slow                  bool // it did not acknowledge in time, and is not waited for until it does
@@ -87,6 +92,9 @@ type connection struct {
 
 // New makes a registry without gateways.
 func New(o Options) *Registry {
+	if o.Patience <= 0 {
+		o.Patience = DefaultPatience
+	}
 	return &Registry{
 		o: o, end: make(chan struct{}), tell: make(chan struct{}, 1), gateways: map[string]*gateway{}, moved: make(chan struct{}),
 	}
@@ -136,10 +144,12 @@ func (r *Registry) Apply(ctx context.Context, t *route.Table) error {
 	return r.awaitAll(ctx, digest)
 }
 
-// awaitAll waits for those who are connected.
+// awaitAll waits for those who are connected, or were a moment ago.
 func (r *Registry) awaitAll(ctx context.Context, digest string) error {
-	late := time.NewTimer(ackTimeout)
+	late := time.NewTimer(r.o.Patience)
 	defer late.Stop()
+	again := time.NewTicker(reconnect / 4)
+	defer again.Stop()
 	for {
 		r.mu.Lock()
 		behind := r.behind(digest)
@@ -150,6 +160,7 @@ func (r *Registry) awaitAll(ctx context.Context, digest string) error {
 		}
 		select {
 		case <-moved:
+		case <-again.C: // one that broke off may not be coming back
 		case <-late.C:
 			r.giveUp(behind)
 			return nil
@@ -161,11 +172,16 @@ func (r *Registry) awaitAll(ctx context.Context, digest string) error {
 	}
 }
 
-// behind are the connected gateways that have not acknowledged a table and are waited for. The caller holds mu.
+// reconnect is how long a gateway whose connection broke is waited for: it connects again at once.
+const reconnect = 2 * time.Second
+
+// behind are the gateways that have not acknowledged a table and are waited for. The caller holds mu.
 func (r *Registry) behind(digest string) []*gateway {
 	var out []*gateway
 	for _, name := range slices.Sorted(maps.Keys(r.gateways)) {
-		if g := r.gateways[name]; g.conn != nil && !g.slow && g.report.Digest != digest {
+		g := r.gateways[name]
+		there := g.conn != nil || !g.left && r.o.Now().Sub(g.lost) < reconnect
+		if there && !g.slow && g.report.Digest != digest {
 			out = append(out, g)
 		}
 	}

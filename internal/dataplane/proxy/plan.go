@@ -53,11 +53,11 @@ func compile(t *route.Table, runners map[string]*mirror.Runner) []*plan {
 	session := sessionKeys(t)
 	plans := make([]*plan, len(t.Listeners))
 	for i := range t.Listeners {
-		l := &t.Listeners[i]
-		p := &plan{Listener: l, revision: t.Revision, keys: make(map[string]*target, len(l.Keys)), session: session}
-		if p.Header == "" {
-			p.Header = blueprint.DefaultHeader
+		l := t.Listeners[i] // a copy: the table stays as it is
+		if l.Header == "" {
+			l.Header = blueprint.DefaultHeader
 		}
+		p := &plan{Listener: &l, revision: t.Revision, keys: make(map[string]*target, len(l.Keys)), session: session}
 		if l.Default != nil {
 			p.def = compileTarget(l.Default, runners)
 			p.web = l.Default.HTTP2

@@ -75,8 +75,8 @@ func NextFrame(b []byte) (f Frame, rest []byte, err error) {
 	return f, b[end:], nil
 }
 
-// seal makes a frame, without its number, of an envelope.
-func seal(e observation.Envelope) (Frame, error) {
+// Seal makes a frame, without its number, of an envelope.
+func Seal(e observation.Envelope) (Frame, error) {
 	if e.Observation != nil {
 		b, err := observation.Encode(e.Observation)
 		return Frame{Kind: KindObservation, Payload: b}, err

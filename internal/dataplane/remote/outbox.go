@@ -77,7 +77,7 @@ func NewOutbox(s *Spool, log *slog.Logger) *Outbox {
 
 // Publish implements mirror.Publisher. It waits while much waits for the disk; a full spool keeps nobody waiting.
 func (o *Outbox) Publish(ctx context.Context, e observation.Envelope) error {
-	f, err := seal(e)
+	f, err := Seal(e)
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (o *Outbox) settle(now bool) {
 			g.Count = n
 			t.Dropped = append(t.Dropped, g)
 		}
-		f, err := seal(observation.Envelope{Tally: &t})
+		f, err := Seal(observation.Envelope{Tally: &t})
 		if err != nil || o.append([]Frame{f}) != nil {
 			return
 		}

@@ -103,18 +103,19 @@ func (s *Spool) identify() error {
 			return err
 		}
 	}
-	return replaceFile(path, []byte(s.stream+"\n"))
+	return replaceFile(path, []byte(s.stream+"\n"), true)
 }
 
-// replaceFile puts a whole file in the place of another, which a crash leaves as it was.
-func replaceFile(path string, b []byte) error {
+// replaceFile puts a whole file in the place of another, which a crash of the process leaves as it was; one of the machine
+// too, when it is to be durable.
+func replaceFile(path string, b []byte, durable bool) error {
 	tmp := path + ".new"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) //nolint:gosec // a path of ours
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {

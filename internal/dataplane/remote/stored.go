@@ -18,13 +18,14 @@ const (
 	keyFile   = "redaction.key"
 )
 
-// storeTable keeps the table that is served.
+// storeTable keeps the table that is served. It is not synced: a table for each of many quick changes would cost more time
+// than the change, and after a power failure the server is asked.
 func storeTable(dir string, t *route.Table) error {
 	b, err := route.Encode(t)
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(filepath.Join(dir, tableFile), b); err != nil {
+	if err := replaceFile(filepath.Join(dir, tableFile), b, false); err != nil {
 		return fmt.Errorf("store routes: %w", err)
 	}
 	return nil
@@ -43,7 +44,7 @@ func storedTable(dir string) (*route.Table, error) {
 }
 
 func storeKey(dir string, key []byte) error {
-	if err := replaceFile(filepath.Join(dir, keyFile), key); err != nil {
+	if err := replaceFile(filepath.Join(dir, keyFile), key, true); err != nil {
 		return fmt.Errorf("store redaction key: %w", err)
 	}
 	return nil
