@@ -48,6 +48,7 @@ type Service struct {
 	Command   []string          `json:"command,omitempty"`
 	Workdir   string            `json:"workdir,omitempty"` // absolute once read from a file
 	Address   string            `json:"address,omitempty"` // host:port of what already runs elsewhere
+	Tap       string            `json:"tap,omitempty"`     // IFACE:PORT to take copies for shadows at, see ParseTap
 	Ports     []Port            `json:"ports,omitempty"`
 	Env       map[string]string `json:"env,omitempty"`
 	Secrets   []Secret          `json:"secrets,omitempty"`

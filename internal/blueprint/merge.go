@@ -22,6 +22,7 @@ func Merge(base, over Service) Service {
 	if o.Image != "" || len(o.Command) > 0 {
 		m.Address = o.Address
 	}
+	m.Tap = cmp.Or(o.Tap, m.Tap)
 	m.Image = cmp.Or(o.Image, m.Image)
 	m.Command = orList(o.Command, m.Command)
 	if written := m.Workdir != "" && !m.WorkdirImplied; o.Workdir != "" && !(o.WorkdirImplied && written) {

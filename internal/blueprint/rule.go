@@ -19,6 +19,7 @@ const (
 	RuleFixedPort         = "fixed-port"         // PORT is set to one number, so that two instances would collide
 	RuleBadProtocol       = "bad-protocol"       // not a protocol there is
 	RuleBadAddress        = "bad-address"        // not host:port
+	RuleBadTap            = "bad-tap"            // not IFACE:PORT, or for what a tap can't read
 	RuleBadPath           = "bad-path"           // a file, URL or JSON path that cannot be one
 	RuleBadCommand        = "bad-command"        // cannot be split, or needs a shell
 	RuleUnknownDependency = "unknown-dependency" // dependsOn names no service

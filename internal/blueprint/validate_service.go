@@ -12,6 +12,7 @@ import (
 func (c *checker) checkService(path string, s Service, partial bool) {
 	c.dnsName(path+".name", "a service", s.Name)
 	c.checkSource(path, s, partial)
+	c.checkTap(path, s)
 	c.checkPorts(path, s)
 	c.checkEnv(path, s)
 	c.checkSecrets(path, s, partial)

@@ -37,6 +37,7 @@ func buildTable(states []state, revision uint64) *route.Table {
 		t.Listeners = append(t.Listeners, b.gateways(m)...)
 		t.Listeners = append(t.Listeners, b.outgoing(m)...)
 	}
+	t.Listeners = append(t.Listeners, b.taps()...)
 	// They are opened in this order: what services call through before what makes them call.
 	slices.SortFunc(t.Listeners, func(a, b route.Listener) int {
 		if c := cmp.Compare(doorOrder(a.Kind), doorOrder(b.Kind)); c != 0 {
@@ -128,7 +129,7 @@ func (b *tableBuilder) fill(l *route.Listener, m *member, svc blueprint.Service)
 func (b *tableBuilder) target(context *member, from route.Origin, service string) *route.Target {
 	t := resolve(context, service)
 	for _, s := range b.sessions {
-		if e := s.entry(context, from, service); e != nil && len(t.Addrs) > 0 {
+		if e := s.entry(context, from, service); e != nil && len(t.Addrs) > 0 && s.tap(service) == "" {
 			t.Mirror = append(t.Mirror, e)
 		}
 		if s.records(context, from) {

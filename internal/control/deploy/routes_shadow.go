@@ -4,6 +4,7 @@ package deploy
 
 import (
 	"cmp"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -109,6 +110,46 @@ func (s *session) entry(context *member, from route.Origin, service string) *rou
 		return nil
 	}
 	return e
+}
+
+// tap is where copies of a service's requests are taken instead of at the listeners that they pass: at the compared
+// environment's own, where its Blueprint names one.
+func (s *session) tap(service string) string {
+	svc, _ := s.base.Env.Blueprint.Service(service)
+	return svc.Tap
+}
+
+// taps are the taps of services that somebody shadows at the moment.
+func (b *tableBuilder) taps() []route.Listener {
+	at := map[string]*route.Listener{}
+	for _, s := range b.sessions {
+		for _, service := range s.shadow.Services {
+			e := s.entry(s.base, route.Origin{}, service)
+			tap := s.tap(service)
+			if e == nil || tap == "" {
+				continue
+			}
+			id := tapID(s.base.Env.ID, service)
+			if at[id] == nil {
+				at[id] = &route.Listener{
+					ID: id, Addr: tap, Kind: route.Tapped, Origin: route.Origin{Environment: s.base.Env.ID}, Service: service,
+					Header: s.base.header(), Protocol: blueprint.HTTP, Keys: map[string]*route.Target{},
+					Default: &route.Target{Environment: s.base.Env.ID, Service: service, Key: s.base.key()},
+				}
+				for _, c := range s.base.descendants() { // what carries their keys is not the baseline's traffic
+					if c.Env.Desired != environment.Gone && c.Env.OverlayID != "" {
+						at[id].Keys[c.Env.OverlayID] = &route.Target{Environment: c.Env.ID, Service: service, Key: c.key()}
+					}
+				}
+			}
+			at[id].Default.Mirror = append(at[id].Default.Mirror, e)
+		}
+	}
+	var out []route.Listener
+	for _, id := range slices.Sorted(maps.Keys(at)) {
+		out = append(out, *at[id])
+	}
+	return out
 }
 
 // records says whether what from calls is kept to answer the shadow's calls: it is the instance that answers for one of the

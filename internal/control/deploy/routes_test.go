@@ -44,6 +44,14 @@ services:
   bank: {address: 'https://bank.example'}
   db: {address: 'db.example:5432', ports: [{protocol: postgres}]}
 `
+	// tapped has a service that already runs, and whose requests are taken from packets.
+	tapped = `
+name: shop
+services:
+  front: {command: [f], expose: true, dependsOn: [orders]}
+  orders: {address: '10.0.0.4:8080', tap: 'eth0:10.0.0.4:8080', expose: true}
+`
+	onTapped   = "name: pr-1\nservices: {orders: {command: [o]}}\n"
 	onOrders   = "name: pr-1\nservices: {orders: {env: {V: '1'}}}\n"
 	onTwo      = "name: pr-2\nservices: {orders: {env: {V: '2'}}, stock: {env: {V: '2'}}}\n"
 	onStock    = "name: pr-3\nservices: {stock: {env: {V: '3'}}}\n"
@@ -172,6 +180,11 @@ func cases() map[string]func(*family) {
 			f.env("base", "", modern, "")
 			f.env("one", "base", "name: pr-1\nservices: {orders: {env: {V: '1'}}}\n", "ses_1")
 		},
+		"shadow-tapped": func(f *family) {
+			f.env("base", "", tapped, "")
+			f.env("one", "base", onTapped, "ses_1")
+			f.env("two", "base", onTapped, "ses_2", func(e *environment.Environment) { e.OverlayID = "pr-2" })
+		},
 		"shadow-starting": func(f *family) {
 			f.env("base", "", root, "")
 			f.env("one", "base", onOrders, "ses_1")
@@ -279,7 +292,10 @@ func TestLaws(t *testing.T) {
 func lawful(t *testing.T, at string, l route.Listener, target *route.Target, table *route.Table) {
 	t.Helper()
 	shadow := l.Origin.Role == "candidate" || l.Origin.Role == "control"
-	if (len(target.Addrs) == 0) != (target.Refusal != "") {
+	if l.Kind == route.Tapped && len(target.Addrs) > 0 {
+		t.Errorf("%s: a tap would send requests to %v", at, target.Addrs)
+	}
+	if l.Kind != route.Tapped && (len(target.Addrs) == 0) != (target.Refusal != "") {
 		t.Errorf("%s: addresses %v and refusal %q", at, target.Addrs, target.Refusal)
 	}
 	if target.External && target.Key != "" {

@@ -10,6 +10,7 @@ import (
 
 	v1 "microstax/api/v1"
 	"microstax/internal/blueprint"
+	"microstax/internal/dataplane/route"
 	"microstax/internal/environment"
 	"microstax/internal/fault"
 	"microstax/internal/graph"
@@ -134,7 +135,7 @@ func (c *Controller) Status(ctx context.Context, ref string) (v1.Status, error) 
 	if now.table == nil {
 		return out, nil
 	}
-	behind := 0
+	behind, tap := 0, ""
 	for _, l := range now.table.Listeners {
 		if l.Origin.Environment != a.id {
 			continue
@@ -147,10 +148,13 @@ func (c *Controller) Status(ctx context.Context, ref string) (v1.Status, error) 
 		if s.Revision != now.table.Revision {
 			behind++
 		}
+		if l.Kind == route.Tapped && s.Err != "" {
+			tap = ": " + s.Err
+		}
 	}
 	if behind > 0 && out.Status == string(environment.Ready) {
 		out.Status = string(environment.Degraded)
-		out.Reason = fmt.Sprintf("%d of %d listeners do not serve route revision %d", behind, len(out.Listeners), now.table.Revision)
+		out.Reason = fmt.Sprintf("%d of %d listeners do not serve route revision %d%s", behind, len(out.Listeners), now.table.Revision, tap)
 	}
 	return out, nil
 }

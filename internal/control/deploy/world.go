@@ -142,6 +142,8 @@ func effective(lineage []environment.Environment) blueprint.Blueprint {
 // The ids of listeners and the roles in them.
 func gatewayID(env, service string) string { return env + "/gateway/" + service }
 
+func tapID(env, service string) string { return env + "/tap/" + service }
+
 func outgoingID(i environment.Instance, callee string) string {
 	return i.Environment + "/" + i.Key() + "/out/" + callee
 }
