@@ -219,6 +219,17 @@ type Gate struct {
 	MaxDifferenceRate float64 `json:"maxDifferenceRate,omitempty"` // default 0.001
 	MinRequests       int64   `json:"minRequests,omitempty"`       // default 200
 	MaxLatencyRatio   float64 `json:"maxLatencyRatio,omitempty"`   // default 1.2
+	// Endpoints have gates of their own; what they leave out is the service's. They must be seen, and do not count in the
+	// service's gate.
+	Endpoints []EndpointGate `json:"endpoints,omitempty"`
+}
+
+// EndpointGate is the gate of one endpoint.
+type EndpointGate struct {
+	Endpoint          string  `json:"endpoint"` // "METHOD /template"
+	MaxDifferenceRate float64 `json:"maxDifferenceRate,omitempty"`
+	MinRequests       int64   `json:"minRequests,omitempty"`
+	MaxLatencyRatio   float64 `json:"maxLatencyRatio,omitempty"`
 }
 
 // Duration is written like 1s or 250ms in a Blueprint and in JSON.

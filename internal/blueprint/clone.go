@@ -24,7 +24,9 @@ func (s Shadow) Clone() Shadow {
 		s.Ignore[i].Tolerance = copyOf(s.Ignore[i].Tolerance)
 	}
 	s.Redact = slices.Clone(s.Redact)
-	s.Gate = copyOf(s.Gate)
+	if s.Gate = copyOf(s.Gate); s.Gate != nil {
+		s.Gate.Endpoints = slices.Clone(s.Gate.Endpoints)
+	}
 	return s
 }
 

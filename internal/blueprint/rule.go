@@ -12,7 +12,7 @@ const (
 	RuleWrongType         = "wrong-type"         // a list where a text belongs, and the like
 	RuleRequired          = "required"           // a field that has to be given
 	RuleDuplicateService  = "duplicate-service"  // two services of one name
-	RuleDuplicateName     = "duplicate-name"     // two ports, secrets or volumes of one name in a service
+	RuleDuplicateName     = "duplicate-name"     // two ports, secrets or volumes of one name in a service, two gates for one endpoint
 	RuleBadName           = "bad-name"           // not DNS-safe, or not usable as a variable or header name
 	RuleBadValue          = "bad-value"          // not one of the values there are
 	RuleBadPort           = "bad-port"           // not 1 to 65535

@@ -75,6 +75,7 @@ func mergeGate(base, over Gate) Gate {
 		MaxDifferenceRate: cmp.Or(over.MaxDifferenceRate, base.MaxDifferenceRate),
 		MinRequests:       cmp.Or(over.MinRequests, base.MinRequests),
 		MaxLatencyRatio:   cmp.Or(over.MaxLatencyRatio, base.MaxLatencyRatio),
+		Endpoints:         orList(over.Endpoints, base.Endpoints),
 	}
 }
 

@@ -153,6 +153,26 @@ func (c *checker) checkGate(path string, g Gate) {
 	if g.Confidence != 0 && !(g.Confidence > 0 && g.Confidence < 1) {
 		c.add(path+".confidence", RuleBadRate, "confidence %v cannot be reached: it lies between 0 and 1, like 0.95", g.Confidence)
 	}
+	c.checkLimits(path, EndpointGate{MaxDifferenceRate: g.MaxDifferenceRate, MinRequests: g.MinRequests, MaxLatencyRatio: g.MaxLatencyRatio})
+	seen := map[string]bool{}
+	for i, e := range g.Endpoints {
+		at := fmt.Sprintf("%s.endpoints[%d]", path, i)
+		method, target, ok := strings.Cut(e.Endpoint, " ")
+		switch {
+		case e.Endpoint == "":
+			c.add(at+".endpoint", RuleRequired, "no endpoint is named: write it as the report does, like GET /orders/{id}")
+		case !ok || !isToken(method) || !strings.HasPrefix(target, "/"):
+			c.add(at+".endpoint", RuleBadPath, "%q is no endpoint: write it as the report does, like GET /orders/{id}", shorten(e.Endpoint))
+		case seen[e.Endpoint]:
+			c.add(at+".endpoint", RuleDuplicateName, "%q is listed twice", shorten(e.Endpoint))
+		}
+		seen[e.Endpoint] = true
+		c.checkLimits(at, e)
+	}
+}
+
+// checkLimits checks what the gates of services and of endpoints have in common.
+func (c *checker) checkLimits(path string, g EndpointGate) {
 	if g.MaxDifferenceRate != 0 && !(g.MaxDifferenceRate > 0 && g.MaxDifferenceRate < 1) {
 		c.add(path+".maxDifferenceRate", RuleBadRate, "maxDifferenceRate %v is no rate: it lies between 0 and 1, like 0.001", g.MaxDifferenceRate)
 	}

@@ -172,6 +172,10 @@ func TestValidateShadow(t *testing.T) {
 			"required ignore[0]; bad-path ignore[1].path; bad-value ignore[2].order; bad-name ignore[3].header; bad-path ignore[4].endpoint; bad-value ignore[5]",
 		},
 		{"redact", blueprint.Shadow{Redact: []blueprint.Redact{{Path: "$.a", Header: "b"}}}, "bad-value redact[0]"},
+		{"gates of endpoints", blueprint.Shadow{Gate: &blueprint.Gate{Endpoints: []blueprint.EndpointGate{
+			{}, {Endpoint: "orders"}, {Endpoint: "GET /a", MaxDifferenceRate: 1}, {Endpoint: "GET /a", MinRequests: -1, MaxLatencyRatio: .1},
+		}}}, "required gate.endpoints[0].endpoint; bad-path gate.endpoints[1].endpoint; bad-rate gate.endpoints[2].maxDifferenceRate; " +
+			"duplicate-name gate.endpoints[3].endpoint; bad-value gate.endpoints[3].minRequests; bad-rate gate.endpoints[3].maxLatencyRatio"},
 		{"gate", blueprint.Shadow{Gate: &blueprint.Gate{Confidence: 1, MaxDifferenceRate: 2, MinRequests: -1, MaxLatencyRatio: 0.5}}, "bad-rate gate.confidence; bad-rate gate.maxDifferenceRate; bad-value gate.minRequests; bad-rate gate.maxLatencyRatio"},
 	}
 	for _, tt := range tests {

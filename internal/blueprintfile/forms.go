@@ -34,7 +34,7 @@ func (d *decoder) form(t reflect.Type, field string) func(n *yaml.Node, v reflec
 		return d.command
 	case "Service.Env":
 		return d.env
-	case "Shadow.Sample", "Gate.Confidence", "Gate.MaxDifferenceRate":
+	case "Shadow.Sample", "Gate.Confidence", "Gate.MaxDifferenceRate", "EndpointGate.MaxDifferenceRate":
 		if t.Kind() == reflect.Float64 {
 			return d.share
 		}
@@ -89,9 +89,9 @@ func (d *decoder) zero(path string, t reflect.Type, field string) {
 	switch {
 	case field == "Port.ContainerPort" || field == "Port.HostPort":
 		rule, why = blueprint.RuleBadPort, "a port is 1 to 65535"
-	case field == "Gate.MaxDifferenceRate":
+	case strings.HasSuffix(field, "Gate.MaxDifferenceRate"):
 		rule, why = blueprint.RuleBadRate, "no amount of traffic proves that nothing ever differs; write a small rate, like 0.0001"
-	case strings.HasPrefix(field, "Gate.") && t.Kind() == reflect.Float64:
+	case strings.Contains(field, "Gate.") && t.Kind() == reflect.Float64:
 		rule = blueprint.RuleBadRate
 	}
 	d.add(path, rule, "%s cannot be 0: %s", last(path), why)

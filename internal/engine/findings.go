@@ -194,7 +194,7 @@ func (a *Analysis) slow(i int, r tested, decisions map[string]Decision) finding 
 		ID: a.slowID(ep), Kind: string(diff.KindLatency), Severity: major, Service: ep.Service, Endpoint: ep.Name,
 		Path: pathDuration, Status: open, Confidence: a.confidence(r, ep.Service),
 		Summary: fmt.Sprintf("slower than %.4g × the control by more than 1 ms in %d of %d requests: median %.3g ms where the control's is %.3g ms",
-			a.limit(ep.Service), l.Slower.Pos, l.Slower.N(), l.Candidate.Quantile(.5), l.Control.Quantile(.5)),
+			a.limit(ep), l.Slower.Pos, l.Slower.N(), l.Candidate.Quantile(.5), l.Control.Quantile(.5)),
 		Count: l.Slower.Pos, Compared: l.Slower.N(), Rate: mean(l.Slower.Pos, l.Slower.N()),
 		Interval: interval(l.Slower.Pos, l.Slower.N(), l.Slower.N()), Evidence: expo(r.logE),
 		UniqueContexts: ep.Contexts.Count(), FirstSeen: ep.SlowAt[0], LastSeen: ep.SlowAt[1], Example: ep.Slow.report(),

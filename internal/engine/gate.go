@@ -126,7 +126,7 @@ const maxHeaders = 1_024
 // quiet is the level from which a difference at a hypothesis counts for the gate. It rests on control pairs of the past
 // only, so that a change cannot make itself invisible.
 func (a *Analysis) quiet(h *hypothesis, ep *endpoint, model string) (diff.Level, bool) {
-	share := a.rate(ep.Service)
+	share := a.policy(ep).MaxDifferenceRate
 	from := diff.Canonical
 	if ep.Pairs < learning && looksRandom(model) {
 		from = diff.Format

@@ -12,7 +12,6 @@ import (
 	api "microstax/api/v1"
 	"microstax/internal/engine/diff"
 	"microstax/internal/engine/stats"
-	"microstax/internal/engine/verdict"
 	"microstax/internal/exchange"
 	"microstax/internal/id"
 	"microstax/internal/observation"
@@ -31,15 +30,8 @@ type latency struct {
 	Slower    stats.Tri       `json:"s"` // +1 where the candidate took longer than the ratio allows, −1 where not
 }
 
-// limit is the ratio that a service allows.
-func (a *Analysis) limit(service string) float64 {
-	return verdict.Effective(a.gateOf(service)).MaxLatencyRatio
-}
-
-// rate is the share of differences that a service allows.
-func (a *Analysis) rate(service string) float64 {
-	return verdict.Effective(a.gateOf(service)).MaxDifferenceRate
-}
+// limit is the ratio that an endpoint is allowed.
+func (a *Analysis) limit(ep *endpoint) float64 { return a.policy(ep).MaxLatencyRatio }
 
 // observeLatency compares durations: candidate with control, never with the live path. A timeout is a duration above all
 // others; other failures say nothing about time. It says whether the observation is a new example of slowness.
@@ -64,7 +56,7 @@ func (a *Analysis) observeLatency(i int, o *observation.Observation) bool {
 		slower = true
 	default:
 		delta := o.Candidate.Duration - o.Control.Duration
-		slower = delta > MinLatencyDelta && float64(o.Candidate.Duration) > a.limit(ep.Service)*float64(o.Control.Duration)
+		slower = delta > MinLatencyDelta && float64(o.Candidate.Duration) > a.limit(ep)*float64(o.Control.Duration)
 	}
 	if !slower {
 		ep.Latency.Slower.Neg++

@@ -300,7 +300,7 @@ func (a *Analysis) addVisit(s *user, v visit) {
 		return
 	}
 	w := &s.visits[i]
-	was, g := *w, a.gate(a.endpoints[v.endpoint].Service)
+	was, g := *w, a.gate(a.pool(a.endpoints[v.endpoint]))
 	w.counted, w.candidate, w.control = w.counted || v.counted, w.candidate || v.candidate, w.control || v.control
 	for _, c := range v.causes {
 		w.causes = withCause(w.causes, int(c))

@@ -11,7 +11,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	api "microstax/api/v1"
-	"microstax/internal/blueprint"
 	"microstax/internal/engine/diff"
 	"microstax/internal/engine/noise"
 	"microstax/internal/engine/pairing"
@@ -60,9 +59,9 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	}
 	slow := a.observeLatency(i, o)
 	ep.Clean++
-	own := o.OwnUnit || o.Unit == ""
-	g := a.gate(ep.Service)
-	if own || s.firstAt(ep.Service) {
+	alone := o.OwnUnit || o.Unit == ""
+	g, pool := a.gate(ep.Service), a.gate(a.pool(ep))
+	if alone || s.firstAt(ep.Service) {
 		g.Units++
 	}
 	v, isNew := s.visit(i)
@@ -77,7 +76,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	was := *v
 	v.counted = v.counted || remembered && (c.usable || len(c.flags) > 0)
 	different, touched := a.judge(o, s, v, &c, context)
-	g.update(was, *v)
+	pool.update(was, *v)
 	if o.Control != nil {
 		g.Twins++
 	}
@@ -303,12 +302,4 @@ func (c *comparison) shown() []api.Difference {
 		add(d, observation.Control)
 	}
 	return out
-}
-
-// gateOf is the gate configured for a service.
-func (a *Analysis) gateOf(service string) (g blueprint.Gate) {
-	if s := a.cfg.Services[service]; s.Gate != nil {
-		g = *s.Gate
-	}
-	return g
 }

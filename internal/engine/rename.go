@@ -97,7 +97,7 @@ func (a *Analysis) fold(i, j int) {
 
 // foldUser makes one session's visits to both endpoints, and its marks at both of two places, one.
 func (a *Analysis) foldUser(s *user, i, j uint32, places map[uint32]uint32) {
-	g := a.gate(a.endpoints[j].Service)
+	g := a.gate(a.pool(a.endpoints[j]))
 	at := slices.IndexFunc(s.visits, func(v visit) bool { return v.endpoint == i })
 	if at >= 0 {
 		v := s.visits[at]

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -63,8 +64,8 @@ func (a *Analysis) Report(m Meta) api.Report {
 		})
 	}
 	e.Services, e.Unfaithful, e.ControlFailed = a.services(m.Decisions), a.unfaithful(), a.controlFailed()
-	for _, s := range e.Services {
-		e.Calibrated = e.Calibrated && a.calibrated(s.Name)
+	for _, ep := range a.endpoints {
+		e.Calibrated = e.Calibrated && (ep.Compared == 0 || a.calibrated(ep.Service))
 	}
 	r.Verdict = verdict.Decide(e)
 	return r
@@ -106,7 +107,8 @@ func (a *Analysis) controlFailed() int64 {
 	return n
 }
 
-// services pools the evidence by service, without what somebody accepted.
+// services pools the evidence by service, and of endpoints with a gate of their own by endpoint, without what somebody
+// accepted.
 func (a *Analysis) services(decisions map[string]Decision) []verdict.Service {
 	excused := func(i int) bool {
 		if i < 0 || i >= len(a.places) {
@@ -121,23 +123,27 @@ func (a *Analysis) services(decisions map[string]Decision) []verdict.Service {
 		_, decided := a.decision(a.places[i], decisions)
 		return decided
 	}
-	var out []verdict.Service
-	byName := map[string]int{}
+	policies, listed := a.policies(), a.listed()
+	byName := map[string]*verdict.Service{}
+	for pool, g := range policies {
+		byName[pool] = &verdict.Service{Name: pool, Gate: g, Visits: a.gate(pool).tri(excused), Units: a.gate(pool).Units, Listed: listed[pool]}
+	}
 	for _, ep := range a.endpoints {
 		if ep.Compared == 0 {
 			continue
 		}
-		i, known := byName[ep.Service]
-		if !known {
-			i = len(out)
-			byName[ep.Service] = i
-			g := a.gate(ep.Service)
-			out = append(out, verdict.Service{Name: ep.Service, Gate: a.gateOf(ep.Service), Visits: g.tri(excused), Units: g.Units})
+		s := byName[a.pool(ep)]
+		s.Compared += ep.Compared
+		if s.Listed {
+			s.Units += ep.Visits
 		}
-		out[i].Compared += ep.Compared
 		if _, accepted := a.slowDecision(ep, decisions); !accepted {
-			out[i].Latency = out[i].Latency.Add(ep.Latency.Slower)
+			s.Latency = s.Latency.Add(ep.Latency.Slower)
 		}
+	}
+	out := make([]verdict.Service, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		out = append(out, *byName[name])
 	}
 	return out
 }
@@ -214,12 +220,12 @@ func (a *Analysis) suspectLonely(places []tested) {
 // there, and the question is only what.
 func (a *Analysis) suspect(places []tested) {
 	differs := map[string]bool{}
-	for service, g := range a.gates {
-		e := g.tri(func(int) bool { return false }).LogUp(a.rate(service), stats.ForFindings())
-		differs[service] = e >= -math.Log(certainty)
+	for pool, policy := range a.policies() {
+		e := a.gate(pool).tri(func(int) bool { return false }).LogUp(policy.MaxDifferenceRate, stats.ForFindings())
+		differs[pool] = e >= -math.Log(certainty)
 	}
 	for i, h := range a.places {
-		if t := &places[i]; h.ranked() && h.Into == 0 && differs[a.endpoints[h.Endpoint].Service] {
+		if t := &places[i]; h.ranked() && h.Into == 0 && differs[a.pool(a.endpoints[h.Endpoint])] {
 			t.suspected = t.suspected || t.logE >= math.Log(enough)
 		}
 	}

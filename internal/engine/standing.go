@@ -61,7 +61,7 @@ func (a *Analysis) Standing() Standing {
 			}
 		}
 	}
-	out := Standing{Agrees: len(a.gates) > 0}
+	out := Standing{Agrees: a.traffic.Compared > 0}
 	confirmed, suspected := stats.EBH(scores, none, certainty), stats.EBH(scores, none, suspicion)
 	for i := range scores {
 		switch {
@@ -71,8 +71,8 @@ func (a *Analysis) Standing() Standing {
 			out.Suspected++
 		}
 	}
-	for service, g := range a.gates {
-		t, policy := g.tri(func(int) bool { return false }), verdict.Effective(a.gateOf(service))
+	for pool, policy := range a.policies() {
+		t := a.gate(pool).tri(func(int) bool { return false })
 		need := -math.Log(1 - policy.Confidence)
 		out.Differs = out.Differs || t.LogUp(policy.MaxDifferenceRate, stats.ForFindings()) >= verdict.PooledHold()
 		out.Agrees = out.Agrees && t.LogDown(policy.MaxDifferenceRate, stats.ForPromotion()) >= need

@@ -59,7 +59,7 @@ func (a *Analysis) observeTail(ep *endpoint, t *tail, o *observation.Observation
 	beyond := func(x *exchange.Exchange, limit time.Duration) bool {
 		return x.Outcome == exchange.Timeout || x.Duration > limit
 	}
-	allowed := max(time.Duration(float64(t.Threshold)*a.limit(ep.Service)), t.Threshold+MinLatencyDelta)
+	allowed := max(time.Duration(float64(t.Threshold)*a.limit(ep)), t.Threshold+MinLatencyDelta)
 	c, n := beyond(&o.Candidate, allowed), beyond(o.Control, t.Threshold)
 	switch {
 	case c == n:
@@ -121,7 +121,7 @@ func (a *Analysis) slowTail(i, k int, r tested, decisions map[string]Decision) f
 		ID: a.tailID(ep, k), Kind: string(diff.KindLatency), Severity: major, Service: ep.Service, Endpoint: ep.Name,
 		Path: tailName(k), Status: open, Confidence: a.confidence(r, ep.Service),
 		Summary: fmt.Sprintf("the slowest requests are slower: %d of %d take longer than %.4g × the control's %.0fth percentile (%.3g ms), "+
-			"which %d of the control's exceed", t.Candidate, n, a.limit(ep.Service), 100*tails()[k],
+			"which %d of the control's exceed", t.Candidate, n, a.limit(ep), 100*tails()[k],
 			float64(t.Threshold)/float64(time.Millisecond), control),
 		Count: t.Candidate, Compared: n, Rate: mean(t.Candidate, n), Interval: interval(t.Candidate, n, n), Evidence: expo(r.logE),
 		UniqueContexts: ep.Contexts.Count(), FirstSeen: t.Seen[0], LastSeen: t.Seen[1], Example: t.Example.report(),

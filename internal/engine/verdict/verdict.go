@@ -52,6 +52,7 @@ type Service struct {
 	Latency  stats.Tri      // one per request: +1 where the candidate took longer than the ratio allows
 	Compared int64
 	Units    int64
+	Listed   bool // an endpoint with a gate of its own, which has to be seen
 }
 
 // Finding is what the verdict needs to know of one.
@@ -104,7 +105,7 @@ func Effective(g blueprint.Gate) blueprint.Gate {
 func Decide(e Evidence) api.Verdict {
 	v := api.Verdict{Confidence: confidence(e.Services), Reasons: []string{}}
 	for _, s := range e.Services {
-		if s.Compared > 0 {
+		if s.Compared > 0 || s.Listed {
 			gs := gates(s, len(e.Services) > 1)
 			forecast(s, gs)
 			v.Gates = append(v.Gates, gs...)
