@@ -78,6 +78,7 @@ func Shadow(ctx context.Context, o ShadowOptions) (rep v1.Report, err error) {
 	if err := s.open(ctx); err != nil {
 		return rep, err
 	}
+	trim()
 	if o.Ready != nil {
 		o.Ready(s.table.Listeners[0].Addr)
 	}

@@ -101,6 +101,7 @@ func Serve(ctx context.Context, s config.Settings, version string, log io.Writer
 		srv.onStop("environments", srv.deploy.Close)
 	}
 	logger.Info("server listens", "address", ln.Addr().String(), "data", s.DataDir, "version", version)
+	trim()
 	if ready != nil {
 		ready(ln.Addr().String())
 	}

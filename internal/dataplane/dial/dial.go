@@ -35,7 +35,7 @@ func Conn(ctx context.Context, d *net.Dialer, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	tc := tls.Client(nc, config(e.Name, e.Insecure, "http/1.1"))
+	tc := tls.Client(Quick(nc), config(e.Name, e.Insecure, "http/1.1"))
 	if err := tc.HandshakeContext(ctx); err != nil {
 		nc.Close() //nolint:errcheck,gosec // of no use
 		return nil, err

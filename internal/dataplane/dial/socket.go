@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"unsafe"
+
+	"microstax/internal/dataplane/http1"
 )
 
 // Socket is a TCP connection whose small reads and writes cost less. They never wait in the kernel, so the scheduler need
@@ -19,6 +21,11 @@ type Socket struct {
 	raw syscall.RawConn
 	in  transfer
 	out transfer
+
+	looking sync.Mutex
+	peek    transfer
+	look    func(fd uintptr)
+	one     [1]byte
 }
 
 // transfer is one direction's system call under way.
@@ -27,9 +34,18 @@ type transfer struct {
 	trap  uintptr // the call for sockets: it takes a shorter way through the kernel than that for all files
 	flags uintptr
 	p     []byte
+	from  http1.Borrower // lends p, if it is not nil
 	n     int
 	errno syscall.Errno
+	said  bool // something came of it
 	try   func(fd uintptr) bool
+}
+
+// Quiet says whether the connection lives and nothing waits to be read. It takes nothing.
+func (s *Socket) Quiet() bool {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	return s.raw.Control(s.look) == nil && !s.peek.said
 }
 
 // Quick makes reads and writes of a TCP connection cheaper; other connections are returned as they are.
@@ -45,6 +61,11 @@ func Quick(nc net.Conn) net.Conn {
 	s := &Socket{TCPConn: tc, raw: raw}
 	s.in.trap, s.out.trap, s.out.flags = syscall.SYS_RECVFROM, syscall.SYS_SENDTO, syscall.MSG_NOSIGNAL
 	s.in.try, s.out.try = s.in.some, s.out.all
+	s.peek.trap, s.peek.flags, s.peek.p = syscall.SYS_RECVFROM, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, s.one[:]
+	s.look = func(fd uintptr) {
+		s.peek.errno = 0
+		s.peek.said = s.peek.call(fd, s.peek.p)
+	}
 	return s
 }
 
@@ -65,10 +86,23 @@ func (s *Socket) Read(p []byte) (int, error) {
 	if len(p) == 0 || len(p) > largest || !s.in.mu.TryLock() {
 		return s.TCPConn.Read(p)
 	}
+	return s.read(p, nil)
+}
+
+// ReadInto implements http1.Waiter: the buffer is with its owner while nothing is there to be read.
+func (s *Socket) ReadInto(b http1.Borrower) (int, error) {
+	if !s.in.mu.TryLock() {
+		return s.TCPConn.Read(b.Borrow())
+	}
+	return s.read(nil, b)
+}
+
+// read does the work of both; in.mu is locked.
+func (s *Socket) read(p []byte, from http1.Borrower) (int, error) {
 	defer s.in.mu.Unlock()
-	s.in.p, s.in.n, s.in.errno = p, 0, 0
+	s.in.p, s.in.from, s.in.n, s.in.errno = p, from, 0, 0
 	err := s.raw.Read(s.in.try)
-	s.in.p = nil
+	s.in.p, s.in.from = nil, nil
 	switch {
 	case s.in.errno != 0:
 		return 0, failed("read", s.in.errno)
@@ -101,7 +135,16 @@ func failed(op string, errno syscall.Errno) error {
 }
 
 // some transfers once; false when that would have to wait.
-func (t *transfer) some(fd uintptr) bool { return t.call(fd, t.p) }
+func (t *transfer) some(fd uintptr) bool {
+	if t.from == nil {
+		return t.call(fd, t.p)
+	}
+	if t.call(fd, t.from.Borrow()) {
+		return true
+	}
+	t.from.GiveBack()
+	return false
+}
 
 // all transfers everything; false when the rest would have to wait.
 func (t *transfer) all(fd uintptr) bool {

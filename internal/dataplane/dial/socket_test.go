@@ -127,3 +127,30 @@ func TestCloseEndsASocketsRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestQuietSeesWhatThePeerDid(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name  string
+		do    func(peer *net.TCPConn)
+		quiet bool
+	}{
+		{name: "nothing", do: func(*net.TCPConn) {}, quiet: true},
+		{name: "said something", do: func(p *net.TCPConn) { p.Write([]byte("x")) }},
+		{name: "ended its direction", do: func(p *net.TCPConn) { p.CloseWrite() }},
+		{name: "closed", do: func(p *net.TCPConn) { p.Close() }},
+		{name: "reset", do: func(p *net.TCPConn) { p.SetLinger(0); p.Close() }},
+	}
+	for _, c := range cases {
+		a, b := pair(t)
+		c.do(b.(*net.TCPConn)) // on the loopback it has arrived when the call returns
+		if got := a.(*dial.Socket).Quiet(); got != c.quiet {
+			t.Errorf("%s: got %v", c.name, got)
+		}
+	}
+	a, _ := pair(t)
+	a.Close()
+	if a.(*dial.Socket).Quiet() {
+		t.Error("a closed one is quiet")
+	}
+}

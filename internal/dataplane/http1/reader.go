@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // ErrHeadTooLarge is returned when a head does not fit the limit.
@@ -28,21 +29,55 @@ func malformed(format string, args ...any) error {
 // minBuffer is a read buffer's first size: most heads, and most small bodies with them, fit.
 const minBuffer = 4 << 10
 
-// Reader buffers a connection so that a head can be looked at in place.
+// Reader buffers a connection so that a head can be looked at in place. While it waits for the first byte of a message it
+// holds no buffer, if its source is a Waiter: idle connections are many.
 type Reader struct {
 	src  io.Reader
-	buf  []byte
+	buf  []byte // nil, of minBuffer bytes and from buffers, or larger
 	r, w int
 	// BeforeRead, when set, is called before a read that has to wait in the middle of a head; it arms the deadline that
 	// a slow sender must meet.
 	BeforeRead func()
 }
 
+// Waiter is a source that asks for a buffer only when there is something to read into it.
+type Waiter interface {
+	ReadInto(b Borrower) (int, error)
+}
+
+// Borrower lends its buffer to a Waiter, which gives it back before it waits.
+type Borrower interface {
+	Borrow() []byte
+	GiveBack()
+}
+
+// buffers of minBuffer bytes that nobody reads into at the moment.
+var buffers = sync.Pool{New: func() any { return new([minBuffer]byte) }} //nolint:gochecknoglobals // a pool of buffers
+
 // NewReader reads from src through a buffer that grows up to the largest head.
-func NewReader(src io.Reader) *Reader { return &Reader{src: src, buf: make([]byte, minBuffer)} }
+func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
 
 // Reset makes the reader read from src and forget what is buffered.
 func (b *Reader) Reset(src io.Reader) { b.src, b.r, b.w = src, 0, 0 }
+
+// Borrow implements Borrower: the buffer's free part.
+func (b *Reader) Borrow() []byte {
+	if b.buf == nil {
+		b.buf = buffers.Get().(*[minBuffer]byte)[:] //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	}
+	return b.buf[b.w:]
+}
+
+// GiveBack implements Borrower: an empty buffer goes back to where it came from.
+func (b *Reader) GiveBack() {
+	if b.w > 0 || b.buf == nil {
+		return
+	}
+	if len(b.buf) == minBuffer {
+		buffers.Put((*[minBuffer]byte)(b.buf))
+	}
+	b.buf = nil
+}
 
 // Buffered are the bytes that were read and not consumed; valid until the next call.
 func (b *Reader) Buffered() []byte { return b.buf[b.r:b.w] }
@@ -55,13 +90,13 @@ func (b *Reader) Fill(limit int) error {
 	if b.r == b.w {
 		b.r, b.w = 0, 0
 	}
-	if b.w == len(b.buf) {
+	if b.w > 0 && b.w == len(b.buf) {
 		if err := b.makeRoom(limit); err != nil {
 			return err
 		}
 	}
 	for range 100 {
-		n, err := b.src.Read(b.buf[b.w:])
+		n, err := b.read()
 		b.w += n
 		if n > 0 {
 			return nil
@@ -71,6 +106,15 @@ func (b *Reader) Fill(limit int) error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+func (b *Reader) read() (int, error) {
+	if b.w == 0 {
+		if w, ok := b.src.(Waiter); ok {
+			return w.ReadInto(b)
+		}
+	}
+	return b.src.Read(b.Borrow())
 }
 
 func (b *Reader) makeRoom(limit int) error {

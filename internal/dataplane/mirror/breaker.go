@@ -17,7 +17,8 @@ const BreakerOpen observation.DropReason = "breakerOpen"
 const (
 	breakAfter   = 20                    // failures in a row that open the breaker
 	stallAfter   = time.Second           // so long without any answer while all places are taken opens it too
-	probeEvery   = 50 * time.Millisecond // between two probes: with both shadows 40 connections a second are tried
+	probeFirst   = 50 * time.Millisecond // before the first probe, and twice as long before each further one
+	probeMost    = time.Second           // until it is this: a shadow that is gone costs next to nothing, and is soon found again
 	maxInFlight  = 2048                  // places that a slow shadow may get, where the number is not configured
 	manyInFlight = 1024                  // places after which their number grows slowly
 	floorFor     = 5 * time.Second       // how long the best time of an answer counts, and once more
@@ -31,10 +32,11 @@ type breaker struct {
 	extra atomic.Int64 // places beyond the configured ones
 
 	mu       sync.Mutex
-	failures int       // in a row
-	answered time.Time // the last answer of any kind, or the last time that there were free places
-	asked    int       // how often more places would have been of use
-	probe    time.Time // when the next may leave
+	failures int           // in a row
+	answered time.Time     // the last answer of any kind, or the last time that there were free places
+	asked    int           // how often more places would have been of use
+	wait     time.Duration // before the next probe
+	probe    atomic.Int64  // when the next may leave, in ns since 1970; changed under mu
 	best     [2]time.Duration
 	turned   time.Time // when best was shifted
 }
@@ -49,8 +51,7 @@ func (b *breaker) done(ok, full bool, took time.Duration, now time.Time) {
 	if !ok {
 		b.extra.Store(0)
 		if b.failures++; b.failures >= breakAfter && !b.open.Load() {
-			b.open.Store(true)
-			b.probe = now.Add(probeEvery)
+			b.trip(now)
 		}
 		return
 	}
@@ -95,10 +96,19 @@ func (b *breaker) stalled(since, now time.Time, baseline time.Duration) bool {
 		return false
 	}
 	b.extra.Store(0)
-	b.open.Store(true)
-	b.probe = now.Add(probeEvery)
+	b.trip(now)
 	return true
 }
+
+// trip opens the breaker. The caller holds mu.
+func (b *breaker) trip(now time.Time) {
+	b.wait = probeFirst
+	b.probe.Store(now.Add(b.wait).UnixNano())
+	b.open.Store(true)
+}
+
+// due says whether a copy that comes now could leave: only the first one after a while, when the breaker is open.
+func (b *breaker) due(now time.Time) bool { return !b.open.Load() || now.UnixNano() >= b.probe.Load() }
 
 // pass says whether a copy may leave: each while the breaker is closed, else a probe.
 func (b *breaker) pass(now time.Time) bool {
@@ -107,9 +117,10 @@ func (b *breaker) pass(now time.Time) bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if now.Before(b.probe) {
+	if now.UnixNano() < b.probe.Load() {
 		return false
 	}
-	b.probe = now.Add(probeEvery)
+	b.wait = min(2*b.wait, probeMost)
+	b.probe.Store(now.Add(b.wait).UnixNano())
 	return true
 }

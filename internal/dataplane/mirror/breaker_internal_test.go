@@ -25,15 +25,18 @@ func TestBreakerOpensAfterFailuresInARowAndLetsProbesThrough(t *testing.T) {
 	if !b.shut() {
 		t.Fatal("closed after failures in a row")
 	}
-	passed := 0
-	for i := range 2000 { // a second at 2,000 requests/s
-		if b.pass(now.Add(time.Duration(i) * time.Second / 2000)) {
-			passed++
-			b.done(false, false, 0, now)
+	passed := map[int]int{} // by second
+	for i := range 20_000 { // ten seconds at 2,000 requests/s
+		at := now.Add(time.Duration(i) * time.Second / 2000)
+		if due := b.due(at); b.pass(at) != due {
+			t.Fatal("due and pass disagree")
+		} else if due {
+			passed[i/2000]++
+			b.done(false, false, 0, at)
 		}
 	}
-	if passed < 18 || passed > 20 {
-		t.Errorf("probes in a second: got %d, want 19", passed)
+	if passed[0] != 4 || passed[8] != 1 || passed[9] != 1 {
+		t.Errorf("probes by second: got %v, want 4 in the first, later one in each", passed)
 	}
 	b.done(true, false, time.Millisecond, now)
 	if b.shut() || !b.pass(now) {

@@ -21,7 +21,8 @@ func (r *Runner) dispatch(ctx context.Context) {
 			r.abandon(&j, why)
 			continue
 		}
-		t := &task{job: j, end: j.Capture.Start.Add(j.Capture.Duration), candidateFirst: r.rng.Uint64()&1 == 0}
+		t := r.tasks.Get().(*task) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+		t.job, t.end, t.candidateFirst = j, j.Capture.Start.Add(j.Capture.Duration), r.rng.Uint64()&1 == 0
 		r.count.mirrored.Add(1)
 		t.order = r.sequences(t.room[:0], &j)
 		if r.order.enter(j.Capture.Start, t) {
@@ -88,12 +89,14 @@ func (r *Runner) sequences(s []sequence, j *Job) []sequence {
 	return s
 }
 
-// finished ends a task, and starts those that waited for it.
+// finished ends a task, which must not be used any more, and starts those that waited for it.
 func (r *Runner) finished(ctx context.Context, t *task) {
 	for _, next := range r.order.leave(t) {
 		r.crew.start(ctx, next)
 	}
 	t.job.Capture.Release()
+	*t = task{}
+	r.tasks.Put(t)
 	r.limit.release()
 }
 

@@ -13,7 +13,11 @@ import (
 type order struct {
 	mu   sync.Mutex
 	open map[sequence][]*task
+	free [][]*task // empty lists that are used again
 }
+
+// maxFree bounds the empty lists that wait to be used again.
+const maxFree = 256
 
 // sequence names requests whose order counts: those of a session, of a client's address, or of one client connection.
 type sequence struct {
@@ -40,7 +44,11 @@ func (o *order) enter(start time.Time, t *task) bool {
 		}
 	}
 	for _, key := range t.order {
-		o.open[key] = append(o.open[key], t)
+		list, ok := o.open[key]
+		if n := len(o.free); !ok && n > 0 {
+			list, o.free = o.free[n-1], o.free[:n-1]
+		}
+		o.open[key] = append(list, t)
 	}
 	return t.need == 0
 }
@@ -66,10 +74,14 @@ func (o *order) leave(t *task) []*task {
 		list := o.open[key]
 		if i := slices.Index(list, t); i >= 0 {
 			list[i] = list[len(list)-1]
+			list[len(list)-1] = nil
 			list = list[:len(list)-1]
 		}
 		if len(list) == 0 {
 			delete(o.open, key)
+			if cap(list) > 0 && len(o.free) < maxFree {
+				o.free = append(o.free, list)
+			}
 		} else {
 			o.open[key] = list
 		}

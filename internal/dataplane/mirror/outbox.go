@@ -3,6 +3,7 @@
 package mirror
 
 import (
+	"slices"
 	"sync"
 
 	"microstax/internal/observation"
@@ -16,16 +17,16 @@ type outbox struct {
 	mu     sync.Mutex
 	room   sync.Cond // of mu
 	list   []observation.Envelope
-	count  int // observations in list
+	batch  []observation.Alike // what comes after list; the room is used again
+	count  int                 // observations in both
 	closed bool
 }
 
-// outRing is how many observations may wait to be published, perBatch how many of those that are alike travel together at
-// most, and firstBatch for how many there is room at first.
+// outRing is how many observations may wait to be published, and perBatch how many of those that are alike travel together
+// at most.
 const (
-	outRing    = 512
-	perBatch   = 128
-	firstBatch = 8
+	outRing  = 512
+	perBatch = 128
 )
 
 func (b *outbox) init(session string) {
@@ -37,13 +38,19 @@ func (b *outbox) alike(a observation.Alike) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.enter()
-	if n := len(b.list); n > 0 && b.list[n-1].Alike != nil && len(b.list[n-1].Alike.List) < perBatch {
-		last := b.list[n-1].Alike
-		last.List = append(last.List, a)
+	if b.batch = append(b.batch, a); len(b.batch) == perBatch {
+		b.pack()
+	}
+}
+
+// pack makes an envelope of the batch. The caller holds mu.
+func (b *outbox) pack() {
+	if len(b.batch) == 0 {
 		return
 	}
-	first := append(make([]observation.Alike, 0, firstBatch), a)
-	b.list = append(b.list, observation.Envelope{Alike: &observation.AlikeBatch{Session: b.session, List: first}})
+	b.list = append(b.list, observation.Envelope{Alike: &observation.AlikeBatch{Session: b.session, List: slices.Clone(b.batch)}})
+	clear(b.batch) // let go of their strings
+	b.batch = b.batch[:0]
 }
 
 // whole puts in any other.
@@ -51,6 +58,7 @@ func (b *outbox) whole(o *observation.Observation) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.enter()
+	b.pack()
 	b.list = append(b.list, observation.Envelope{Observation: o})
 }
 
@@ -75,8 +83,9 @@ func (b *outbox) signal() {
 func (b *outbox) take() (list []observation.Envelope, last bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.pack()
 	list = b.list
-	b.list, b.count = make([]observation.Envelope, 0, min(len(list), outRing)), 0
+	b.list, b.count = nil, 0
 	b.room.Broadcast()
 	return list, b.closed
 }

@@ -82,6 +82,7 @@ type Runner struct {
 	limit  *limiter
 	fuse   breaker
 	crew   workers
+	tasks  sync.Pool // of tasks that are used again
 	scenes scenes
 	alone  scene // of requests that cause no calls
 	order  order
@@ -116,6 +117,7 @@ func NewRunner(o Options) *Runner {
 	r.order.init()
 	r.seen.init()
 	r.out.init(o.Shadow.Session)
+	r.tasks.New = func() any { return new(task) }
 	r.crew.run, r.crew.web = r.perform, newWeb()
 	go r.run(ctx)
 	return r
@@ -129,7 +131,7 @@ func (r *Runner) Offer(o Job) bool {
 		r.drop(j, observation.Stopped)
 		return false
 	}
-	if r.fuse.shut() && len(r.ring) > 0 { // a probe waits already
+	if r.fuse.shut() && (len(r.ring) > 0 || !r.fuse.due(o.Capture.Start.Add(o.Capture.Duration))) { // a probe waits already
 		r.drop(j, BreakerOpen)
 		return false
 	}

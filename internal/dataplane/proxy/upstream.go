@@ -4,9 +4,9 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"microstax/internal/dataplane/dial"
@@ -39,11 +39,9 @@ type pool struct {
 // upstream is one connection to a provider.
 type upstream struct {
 	net.Conn
-	rd    *http1.Reader
-	raw   syscall.RawConn
-	since time.Time
-	dead  bool
-	peek  func(fd uintptr) bool
+	rd     *http1.Reader
+	socket *dial.Socket // nil if it is none
+	since  time.Time
 }
 
 func newUpstreams(dial time.Duration) *upstreams {
@@ -105,31 +103,15 @@ func (u *upstreams) get(ctx context.Context, addr string, want choice) (c *upstr
 
 func newUpstream(nc net.Conn) *upstream {
 	c := &upstream{Conn: nc, rd: http1.NewReader(nc)}
-	if sc, ok := bare(nc).(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			c.raw = raw
-			var one [1]byte
-			c.peek = func(fd uintptr) bool {
-				n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-				// Nothing to read and no error but "would block" is a living, quiet connection.
-				c.dead = !(n < 0 && (err == syscall.EAGAIN || err == syscall.EWOULDBLOCK)) //nolint:errorlint // raw errno
-				return true
-			}
-		}
+	if tc, ok := nc.(*tls.Conn); ok {
+		nc = tc.NetConn()
 	}
+	c.socket, _ = nc.(*dial.Socket) //nolint:errcheck // nil says that it is none
 	return c
 }
 
 // alive looks whether the peer has closed, or said something out of turn.
-func (c *upstream) alive() bool {
-	if c.raw == nil {
-		return true
-	}
-	if err := c.raw.Read(c.peek); err != nil {
-		return false
-	}
-	return !c.dead
-}
+func (c *upstream) alive() bool { return c.socket == nil || c.socket.Quiet() }
 
 func (u *upstreams) put(addr string, c *upstream) {
 	p := u.pool(addr)

@@ -297,14 +297,13 @@ func (c *Capture) Exchange() exchange.Exchange {
 		Start: c.Start, FirstByte: c.FirstByte, Duration: c.Duration, Outcome: c.Outcome, Error: c.Error,
 	}
 	var h http1.Head
-	if http1.NewReader(bytes.NewReader(c.RequestHead)).ReadRequest(&h, len(c.RequestHead)+1) == nil {
+	if h.ParseRequest(c.RequestHead) == nil {
 		e.Request = exchange.Request{
 			Method: string(h.Method), Target: string(h.Target), Proto: string(h.Proto),
 			Headers: h.Headers(), Trailers: fields(c.Request.trailer), Body: c.Request.exchange(),
 		}
 	}
-	if len(c.ResponseHead) > 0 &&
-		http1.NewReader(bytes.NewReader(c.ResponseHead)).ReadResponse(&h, len(c.ResponseHead)+1) == nil {
+	if len(c.ResponseHead) > 0 && h.ParseResponse(c.ResponseHead) == nil {
 		e.Response = exchange.Response{
 			Status: h.Status, Reason: string(h.Reason), Proto: string(h.Proto),
 			Headers: h.Headers(), Trailers: fields(c.Response.trailer), Body: c.Response.exchange(),
