@@ -48,7 +48,9 @@ type Traffic struct {
 	UniqueContexts     int64             `json:"uniqueContexts"`
 	MismatchedContexts int64             `json:"mismatchedContexts"`
 	Endpoints          []EndpointTraffic `json:"endpoints"`
-	Capture            *Capture          `json:"capture,omitempty"` // where copies are taken by a passive tap
+	Load               *Load             `json:"load,omitempty"`
+	Shedding           *Shedding         `json:"shedding,omitempty"` // where the shadows could not take all sessions
+	Capture            *Capture          `json:"capture,omitempty"`  // where copies are taken by a passive tap
 }
 
 // Capture is how much a passive tap saw of what passed. What it missed is among the dropped, as captureLost, as far as the
@@ -68,11 +70,44 @@ type Capture struct {
 
 // EndpointTraffic is the traffic of one endpoint.
 type EndpointTraffic struct {
-	Service   string `json:"service"`
-	Endpoint  string `json:"endpoint"`
-	Received  int64  `json:"received"`
-	Compared  int64  `json:"compared"`
-	Different int64  `json:"different"`
+	Service   string           `json:"service"`
+	Endpoint  string           `json:"endpoint"`
+	Received  int64            `json:"received"`
+	Compared  int64            `json:"compared"`
+	Different int64            `json:"different"`
+	Dropped   map[string]int64 `json:"dropped,omitempty"` // why the others were not compared
+}
+
+// Load is the load under which the three were asked.
+type Load struct {
+	Lag       Lag    `json:"lag"`
+	Baseline  Level  `json:"baseline"`
+	Control   Level  `json:"control"`
+	Candidate Level  `json:"candidate"`
+	Crowded   int64  `json:"crowded"`        // requests whose latency is not compared: the shadows had a queue then
+	Note      string `json:"note,omitempty"` // where the shadows' load is another than the baseline's
+}
+
+// Lag is how long after the baseline's request its copies left.
+type Lag struct {
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	Unit string  `json:"unit"`
+}
+
+// Level is how many requests somebody had under way when the next one came, that one included.
+type Level struct {
+	Mean float64 `json:"mean"`
+	P99  float64 `json:"p99"`
+}
+
+// Shedding is which part of the sampled sessions the shadows can take. What decides is a hash of the session alone, so
+// that those that are left are a fair sample.
+type Shedding struct {
+	Share    float64 `json:"share"`    // at the moment
+	Lowest   float64 `json:"lowest"`   // at any time
+	Sessions int64   `json:"sessions"` // left out, from their beginning or from some point on
+	Requests int64   `json:"requests"` // of these sessions: dropped.shed
 }
 
 // Verdict is what the evidence says.

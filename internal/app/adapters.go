@@ -71,12 +71,19 @@ type planeCollector struct{ plane *proxy.Plane }
 type planeMetric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
-	read func(proxy.Stats) int64
+	read func(proxy.Stats) float64
 }
 
 func planeMetrics() []planeMetric {
 	m := func(name, help string, kind prometheus.ValueType, read func(proxy.Stats) int64) planeMetric {
-		return planeMetric{prometheus.NewDesc("microstax_dataplane_"+name, help, nil, nil), kind, read}
+		return planeMetric{
+			prometheus.NewDesc("microstax_dataplane_"+name, help, nil, nil), kind,
+			func(s proxy.Stats) float64 { return float64(read(s)) },
+		}
+	}
+	share := planeMetric{
+		prometheus.NewDesc("microstax_dataplane_mirror_share", "The smallest share of its sampled sessions that a shadow takes, 0 to 1.", nil, nil),
+		prometheus.GaugeValue, func(s proxy.Stats) float64 { return s.Share },
 	}
 	c, g := prometheus.CounterValue, prometheus.GaugeValue
 	return []planeMetric{
@@ -87,6 +94,8 @@ func planeMetrics() []planeMetric {
 		m("raw_connections_total", "Connections that were carried as raw TCP.", c, func(s proxy.Stats) int64 { return s.RawConnections }),
 		m("refused_connections_total", "Connections over the limit.", c, func(s proxy.Stats) int64 { return s.RefusedConnections }),
 		m("mirror_waiting", "Copies that wait to be mirrored.", g, func(s proxy.Stats) int64 { return s.Waiting }),
+		share,
+		m("mirror_shed_sessions_total", "Sessions that shadows could not take.", c, func(s proxy.Stats) int64 { return s.ShedSessions }),
 		m("lost_records_total", "Baseline calls that found no place to be recorded.", c, func(s proxy.Stats) int64 { return s.LostRecords }),
 	}
 }
@@ -102,7 +111,7 @@ func (c planeCollector) Describe(ch chan<- *prometheus.Desc) {
 func (c planeCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.plane.Stats()
 	for _, m := range planeMetrics() {
-		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.read(s)))
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.read(s))
 	}
 }
 

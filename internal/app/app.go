@@ -94,7 +94,7 @@ func newKeyedPlane(pub mirror.Publisher, key func() []byte, log *slog.Logger, li
 			return redact.New(redact.Options{Key: key(), Rules: rules})
 		},
 		Limits: proxy.Limits{
-			CaptureBudget: limits.CaptureBudget, RingSize: limits.Ring, MaxConns: limits.Connections,
+			CaptureBudget: limits.CaptureBudget, RingSize: limits.Ring, Lag: limits.Lag, MaxConns: limits.Connections,
 			DrainTimeout: limits.DrainTimeout, MaxHead: int(limits.MaxHead), HeadTimeout: limits.HeadTimeout,
 			IdleTimeout: limits.IdleTimeout, BodyTimeout: limits.BodyTimeout, DialTimeout: limits.DialTimeout,
 			AnswerTimeout: limits.AnswerTimeout,

@@ -5,6 +5,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	v1 "microstax/api/v1"
 	"microstax/internal/client"
+	"microstax/internal/report"
 )
 
 // shadowFlags are the flags that override the Blueprint's settings.
@@ -128,6 +131,16 @@ func (a *app) shadowTable(t *table, s v1.ShadowState, to []v1.Endpoint) {
 	if s.Traffic != nil {
 		t.field("Traffic", fmt.Sprintf("%d received, %d compared, %d identical, %d in flight, %d dropped",
 			s.Traffic.Received, s.Traffic.Compared, s.Traffic.Identical, s.Traffic.InFlight, sum(s.Traffic.Dropped)))
+		t.field("Not compared", reasonsText(s.Traffic.Dropped))
+		if x := s.Traffic.Shedding; x != nil {
+			t.field("Shedding", report.SheddingText(*x))
+		}
+		if x := s.Traffic.Load; x != nil {
+			t.field("Load", report.LoadText(*x))
+			if x.Note != "" {
+				t.field("", x.Note)
+			}
+		}
 	}
 	if s.Verdict != nil {
 		t.field("Verdict", t.state(s.Verdict.Decision)+because(s.Verdict.Reasons))
@@ -143,6 +156,17 @@ func (a *app) shadowTable(t *table, s v1.ShadowState, to []v1.Endpoint) {
 	for _, v := range s.Services {
 		t.row(v.Name, percent(v.Sample), v.Control, v.Effects, strconv.Itoa(v.Concurrency), v.Timeout, bytesText(v.MaxBody), strings.Join(v.Session, ", "))
 	}
+}
+
+// reasonsText lists why requests were not compared.
+func reasonsText(dropped map[string]int64) string {
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(dropped)) {
+		if n := dropped[reason]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", reason, n))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func because(reasons []string) string {

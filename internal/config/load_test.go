@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		Listen: "127.0.0.1:3000", Ports: config.PortRange{First: 20000, Last: 31999}, LogLevel: slog.LevelInfo, User: "u", Color: true,
 		Gateway: config.Gateway{Dir: "/home/u/.local/state/microstax/gateway"},
 		Limits: config.Limits{
-			Ring: 8192, CaptureBudget: 256 << 20, MaxBody: 1 << 20, Bus: 1024, Connections: 20000, Environments: 500, Instances: 200,
+			Ring: 8192, CaptureBudget: 256 << 20, MaxBody: 1 << 20, Lag: 5 * time.Second, Bus: 1024, Connections: 20000, Environments: 500, Instances: 200,
 			KeptPerFinding: 20, KeptPerEndpoint: 3, KeptPerSession: 10000, DrainTimeout: 10 * time.Second,
 			Spool: 256 << 20, TapRing: 32 << 20, TapConnections: 20_000, TapHeld: 64 << 20,
 			MaxHead: 64 << 10, HeadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, BodyTimeout: 2 * time.Minute,

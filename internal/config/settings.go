@@ -52,6 +52,7 @@ type Limits struct {
 	Ring            int           // copies that wait to be mirrored, for each shadow session
 	CaptureBudget   int64         // bytes that all captured bodies hold together
 	MaxBody         int64         // bytes kept of one body where no Blueprint says otherwise
+	Lag             time.Duration // how late copies may be before sessions are shed
 	Bus             int           // observations that wait to be judged
 	Connections     int           // client connections of one listener
 	Environments    int           // environments at the same time

@@ -39,6 +39,7 @@ func Table() []Setting {
 		{"limits.ring", "MICROSTAX_LIMIT_RING", "8192", count(1<<20, func(l *Limits) *int { return &l.Ring })},
 		{"limits.captureBudget", "MICROSTAX_LIMIT_CAPTURE_BUDGET", "256MiB", size(1<<40, func(l *Limits) *int64 { return &l.CaptureBudget })},
 		{"limits.maxBody", "MICROSTAX_LIMIT_MAX_BODY", "1MiB", size(1<<30, func(l *Limits) *int64 { return &l.MaxBody })},
+		{"limits.lag", "MICROSTAX_LIMIT_LAG", "5s", duration(20*time.Second, func(l *Limits) *time.Duration { return &l.Lag })},
 		{"limits.bus", "MICROSTAX_LIMIT_BUS", "1024", count(1<<20, func(l *Limits) *int { return &l.Bus })},
 		{"limits.connections", "MICROSTAX_LIMIT_CONNECTIONS", "20000", count(1<<20, func(l *Limits) *int { return &l.Connections })},
 		{"limits.environments", "MICROSTAX_LIMIT_ENVIRONMENTS", "500", count(1<<20, func(l *Limits) *int { return &l.Environments })},

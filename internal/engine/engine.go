@@ -77,7 +77,8 @@ type endpointName struct{ Service, Name string }
 type endpoint struct {
 	Service   string             `json:"s"`
 	Name      string             `json:"e"`
-	Received  int64              `json:"r,omitempty"` // dropped ones
+	Received  int64              `json:"r,omitempty"`  // dropped ones
+	Dropped   map[string]int64   `json:"dr,omitempty"` // why
 	Compared  int64              `json:"c,omitempty"`
 	Different int64              `json:"d,omitempty"`
 	Clean     int64              `json:"cl,omitempty"` // compared before the user's session had gone its own way
@@ -187,6 +188,7 @@ func (a *Analysis) gate(service string) *gate {
 func (a *Analysis) Tally(t observation.Tally) {
 	a.traffic.Received += t.Received
 	a.traffic.Mirrored += t.Mirrored
+	a.traffic.Load.tally(&t)
 	a.seen(t.At)
 	if t.Capture != nil {
 		if a.traffic.Capture == nil {
@@ -200,7 +202,7 @@ func (a *Analysis) Tally(t observation.Tally) {
 			continue // all that is known is that it happened
 		}
 		_, ep := a.endpoint(g.Service, g.Method, g.Path, "")
-		ep.Received += g.Count
+		ep.drop(string(g.Reason), g.Count)
 	}
 }
 
@@ -215,6 +217,15 @@ func (a *Analysis) Lose(reason observation.DropReason, n int64) {
 	if n = min(n, a.traffic.inFlight()); n > 0 {
 		a.traffic.Dropped[string(reason)] += n
 	}
+}
+
+// drop counts requests of an endpoint that were not compared.
+func (ep *endpoint) drop(reason string, n int64) {
+	ep.Received += n
+	if ep.Dropped == nil {
+		ep.Dropped = map[string]int64{}
+	}
+	ep.Dropped[reason] += n
 }
 
 // seen widens the window.

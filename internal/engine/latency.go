@@ -34,9 +34,12 @@ type latency struct {
 func (a *Analysis) limit(ep *endpoint) float64 { return a.policy(ep).MaxLatencyRatio }
 
 // observeLatency compares durations: candidate with control, never with the live path. A timeout is a duration above all
-// others; other failures say nothing about time. It says whether the observation is a new example of slowness.
+// others; other failures say nothing about time, and neither does what had to queue. It says whether the observation is a new example of slowness.
 func (a *Analysis) observeLatency(i int, o *observation.Observation) bool {
 	ep := a.endpoints[i]
+	if o.Load.Crowded {
+		return false
+	}
 	addDuration(&ep.Latency.Baseline, &o.Baseline)
 	c := addDuration(&ep.Latency.Candidate, &o.Candidate)
 	if o.Control == nil {

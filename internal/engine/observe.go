@@ -43,6 +43,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	a.seen(o.At)
 	ep.Compared++
 	a.traffic.Compared++
+	a.traffic.Load.observe(&o.Load)
 	a.traffic.Contexts.Add(context)
 	ep.Contexts.Add(context)
 	a.observeCalls(i, o)

@@ -145,7 +145,10 @@ func (a *Analysis) foldUser(s *user, i, j uint32, places map[uint32]uint32) {
 
 // add takes the other endpoint's counts into this one's.
 func (ep *endpoint) add(o *endpoint) {
-	ep.Received += o.Received
+	for reason, n := range o.Dropped {
+		ep.drop(reason, n)
+	}
+	ep.Received += o.Received - sumOf(o.Dropped) // those of a state that did not tell reasons
 	ep.Compared += o.Compared
 	ep.Different += o.Different
 	ep.Clean += o.Clean

@@ -49,6 +49,7 @@ func (a *Analysis) Report(m Meta) api.Report {
 	a.ignored = m.Ignored
 	tests := a.test()
 	found := a.findings(tests, m.Decisions)
+	a.traffic.Load.qualify(found)
 	r := api.Report{
 		EnvironmentID: m.EnvironmentID, BaselineID: m.BaselineID, SessionID: m.SessionID, Lineage: m.Lineage,
 		Window: api.Window{Start: a.start, End: a.end}, Traffic: a.trafficReport(), Rules: Rules,

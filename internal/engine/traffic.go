@@ -27,6 +27,7 @@ type traffic struct {
 	Dropped    map[string]int64 `json:"d,omitempty"`
 	Contexts   stats.Distinct   `json:"x"`
 	Mismatched stats.Distinct   `json:"y"`
+	Load       load             `json:"l,omitzero"`
 
 	Capture *observation.Capture `json:"p,omitempty"` // of passive taps
 }
@@ -37,9 +38,11 @@ func newTraffic() traffic {
 	}
 }
 
-func (t *traffic) dropped() int64 {
+func (t *traffic) dropped() int64 { return sumOf(t.Dropped) }
+
+func sumOf(counts map[string]int64) int64 {
 	n := int64(0)
-	for _, d := range t.Dropped {
+	for _, d := range counts {
 		n += d
 	}
 	return n
@@ -58,6 +61,7 @@ func (a *Analysis) trafficReport() api.Traffic {
 			string(observation.SampledOut): 0, string(observation.TimedOut): 0,
 		},
 		UniqueContexts: t.Contexts.Count(), MismatchedContexts: t.Mismatched.Count(),
+		Load: t.Load.report(), Shedding: t.Load.shedding(t.Dropped[string(observation.Shed)]),
 		Endpoints: make([]api.EndpointTraffic, 0, len(a.endpoints)),
 	}
 	for _, reason := range slices.Sorted(maps.Keys(t.Dropped)) {
@@ -71,6 +75,7 @@ func (a *Analysis) trafficReport() api.Traffic {
 		}
 		out.Endpoints = append(out.Endpoints, api.EndpointTraffic{
 			Service: ep.Service, Endpoint: ep.Name, Received: ep.Received + ep.Compared, Compared: ep.Compared, Different: ep.Different,
+			Dropped: maps.Clone(ep.Dropped),
 		})
 	}
 	slices.SortFunc(out.Endpoints, func(x, y api.EndpointTraffic) int {

@@ -25,6 +25,9 @@ type Alike struct {
 	Lane    bool      `json:"lane"`
 	Twin    bool      `json:"twin"` // a control runs
 
+	Inclusion float64 `json:"inclusion,omitempty"` // see Observation
+	Load      Load    `json:"load,omitzero"`
+
 	Baseline  Timing `json:"baseline"`
 	Control   Timing `json:"control"`
 	Candidate Timing `json:"candidate"`
@@ -46,7 +49,7 @@ type AlikeBatch struct {
 func (a *Alike) Observation(session string) Observation {
 	o := Observation{
 		ID: a.ID, Session: session, Service: a.Service, At: a.At, TraceID: a.TraceID, Unit: a.Unit, OwnUnit: a.OwnUnit,
-		Lane: a.Lane, Alike: true, Context: a.Context, Baseline: a.exchange(a.Baseline), Candidate: a.exchange(a.Candidate),
+		Lane: a.Lane, Alike: true, Context: a.Context, Inclusion: a.Inclusion, Load: a.Load, Baseline: a.exchange(a.Baseline), Candidate: a.exchange(a.Candidate),
 	}
 	if a.Twin {
 		x := a.exchange(a.Control)

@@ -77,6 +77,9 @@ type Observation struct {
 	Alike       bool   `json:"alike,omitempty"`
 	Context     uint64 `json:"context,omitempty"` // hash of service, method, target and body; 0 where it is not known
 	CallsTraced bool   `json:"callsTraced"`       // the baseline's calls are attributed by trace id, exactly; else by window and likeness
+	// Inclusion is the probability with which the user's session was mirrored when the request came; 0 stands for 1.
+	Inclusion float64 `json:"inclusion,omitempty"`
+	Load      Load    `json:"load,omitzero"`
 
 	Baseline  exchange.Exchange  `json:"baseline"`
 	Control   *exchange.Exchange `json:"control,omitempty"` // nil where no control runs
@@ -87,14 +90,28 @@ type Observation struct {
 	CandidateCalls []Call `json:"candidateCalls,omitempty"`
 }
 
+// Load is under what load the three were asked.
+type Load struct {
+	Lag time.Duration `json:"lag,omitempty"` // from the baseline's request to its copies
+	// How many requests each had under way when it got this one, with this one; 0 where that is not known.
+	Baseline  int `json:"baseline,omitempty"`
+	Control   int `json:"control,omitempty"`
+	Candidate int `json:"candidate,omitempty"`
+	// Crowded says that the shadows could not take the copies in the spacing in which the requests came, and had a good
+	// deal more of them under way than the baseline: how long they took then is the queue's doing, and not compared.
+	Crowded bool `json:"crowded,omitempty"`
+}
+
 // DropReason says why a request that could have been mirrored was not compared.
 type DropReason string
 
 // The reasons, as they are named in the report.
 const (
 	QueueFull    DropReason = "queueFull"    // the bounded ring had no place
-	BodyTooLarge DropReason = "bodyTooLarge" // the request body did not fit the capture budget, so it cannot be sent again
+	BodyTooLarge DropReason = "bodyTooLarge" // the request body is longer than what is kept of one, so it cannot be sent again
+	OverBudget   DropReason = "overBudget"   // the bytes that all captures hold together were used up
 	SampledOut   DropReason = "sampledOut"   // the user's session is outside the sample
+	Shed         DropReason = "shed"         // the user's session was left out, by lot, for the shadows cannot take all
 	Excluded     DropReason = "excluded"     // match or exclude left it out
 	TimedOut     DropReason = "timeout"      // it waited too long to be mirrored
 	ClientGone   DropReason = "clientGone"   // the user left before the baseline's answer was whole
@@ -123,8 +140,12 @@ type Tally struct {
 	At       time.Time `json:"at"`
 	Received int64     `json:"received"`
 	Mirrored int64     `json:"mirrored"` // handed to the shadows
-	Dropped  []Group   `json:"dropped,omitempty"`
-	Capture  *Capture  `json:"capture,omitempty"` // what passive taps counted
+	// Share is the share of the sampled sessions that are mirrored at the moment, and ShedSessions how many were left out
+	// since the tally before; 0 where the share is not told.
+	Share        float64  `json:"share,omitempty"`
+	ShedSessions int64    `json:"shedSessions,omitempty"`
+	Dropped      []Group  `json:"dropped,omitempty"`
+	Capture      *Capture `json:"capture,omitempty"` // what passive taps counted
 }
 
 // Capture is what passive taps counted. Exchanges that they missed are among the dropped too, as CaptureLost, as far as the

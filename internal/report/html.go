@@ -33,7 +33,11 @@ func HTML(r api.Report) string {
 	for _, reason := range r.Verdict.Reasons {
 		fmt.Fprintf(&b, "<p>%s</p>\n", esc(reason))
 	}
-	fmt.Fprintf(&b, "</div>\n<p>%s.</p>\n<p class=\"dim\">%s</p>\n", esc(trafficLine(r.Traffic)), esc(lineage(r)))
+	fmt.Fprintf(&b, "</div>\n<p>%s.</p>\n", esc(trafficLine(r.Traffic)))
+	if l := loadLine(r.Traffic); l != "" {
+		fmt.Fprintf(&b, "<p>Load: %s.</p>\n", esc(l))
+	}
+	fmt.Fprintf(&b, "<p class=\"dim\">%s</p>\n", esc(lineage(r)))
 	fmt.Fprintf(&b, "<h2>Findings (%d)</h2>\n", len(r.Findings))
 	for _, f := range r.Findings {
 		htmlFinding(&b, f)

@@ -20,7 +20,11 @@ func Markdown(r api.Report) string {
 	if len(r.Verdict.Reasons) > 1 {
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "%s.\n\n%s\n", md(trafficLine(r.Traffic)), md(lineage(r)))
+	fmt.Fprintf(&b, "%s.\n\n", md(trafficLine(r.Traffic)))
+	if l := loadLine(r.Traffic); l != "" {
+		fmt.Fprintf(&b, "Load: %s.\n\n", md(l))
+	}
+	fmt.Fprintf(&b, "%s\n", md(lineage(r)))
 	if len(r.Findings) == 0 {
 		b.WriteString("\nNo findings.\n")
 	} else {

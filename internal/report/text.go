@@ -58,6 +58,9 @@ func Text(r api.Report, o Options) string {
 		p.wrap(strings.Repeat(" ", utf8.RuneCountInString(word)+2), utf8.RuneCountInString(word)+2, reason)
 	}
 	p.wrap("", 0, "Traffic: "+trafficLine(r.Traffic)+".")
+	if l := loadLine(r.Traffic); l != "" {
+		p.wrap("", 0, "Load: "+l+".")
+	}
 	p.findings(r)
 	p.list(resolvedTitle, lines(r.Resolved, resolvedLine))
 	p.list(ignoresTitle, lines(r.Ignores, ignoreLine))

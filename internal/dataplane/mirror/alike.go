@@ -130,7 +130,7 @@ func contextOf(j *Job) uint64 {
 func (r *Runner) summary(j *Job, w *worker, context uint64, control, candidate *tap.Capture) observation.Alike {
 	a := observation.Alike{
 		Service: j.Entry.Service, At: j.Capture.Start, TraceID: j.TraceID, Unit: r.unit(j), OwnUnit: j.OwnUnit,
-		Lane: r.Lanes(j.Entry), Context: context, Status: j.Capture.Status(), Twin: control != nil,
+		Lane: r.Lanes(j.Entry), Context: context, Status: j.Capture.Status(), Twin: control != nil, Inclusion: r.inclusion(j),
 		Baseline: timing(j.Capture), Candidate: timing(candidate),
 	}
 	a.Method, a.Path = j.Capture.LineAgain(w.path)

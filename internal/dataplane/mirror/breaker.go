@@ -30,6 +30,8 @@ const (
 type breaker struct {
 	open  atomic.Bool
 	extra atomic.Int64 // places beyond the configured ones
+	// frozen says that more places are of no use: the shadows are at their limit.
+	frozen atomic.Bool
 
 	mu       sync.Mutex
 	failures int           // in a row
@@ -65,7 +67,7 @@ func (b *breaker) done(ok, full bool, took time.Duration, now time.Time) {
 	if b.best[1] > 0 {
 		floor = min(floor, b.best[1])
 	}
-	if full && took <= 2*floor {
+	if full && took <= 2*floor && !b.frozen.Load() {
 		b.grow()
 	}
 }

@@ -25,7 +25,7 @@ const maxPath = 256
 var reasons = [...]observation.DropReason{ //nolint:gochecknoglobals // a table that nobody writes
 	observation.QueueFull, observation.BodyTooLarge, observation.SampledOut, observation.Excluded, observation.TimedOut,
 	observation.ClientGone, observation.NoBaseline, observation.Upgraded, observation.ControlError, observation.Stopped,
-	Unattributed, BreakerOpen, observation.CaptureLost,
+	Unattributed, BreakerOpen, observation.Shed, observation.OverBudget, observation.CaptureLost,
 }
 
 // Unattributed says that calls of a shadow could not be told apart: its service lost the trace while several requests

@@ -17,12 +17,18 @@ func (r *Runner) dispatch(ctx context.Context) {
 		if !ok {
 			return
 		}
-		if why, ok := r.admit(ctx, &j); !ok {
+		if r.outside(&j) {
+			r.abandon(&j, observation.Shed)
+			continue
+		}
+		crowded, why := r.admit(ctx, &j)
+		if why != "" {
 			r.abandon(&j, why)
 			continue
 		}
 		t := r.tasks.Get().(*task) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 		t.job, t.end, t.candidateFirst = j, j.Capture.Start.Add(j.Capture.Duration), r.rng.Uint64()&1 == 0
+		t.waited = crowded
 		r.count.mirrored.Add(1)
 		t.order = r.sequences(t.room[:0], &j)
 		if r.order.enter(j.Capture.Start, t) {
@@ -30,35 +36,6 @@ func (r *Runner) dispatch(ctx context.Context) {
 		}
 	}
 }
-
-// next is the job that waits longest; false when there will be none. When none is left it lets some gather, for a moment
-// in which nobody who offers one has to wake it: that is the user's path.
-func (r *Runner) next() (j Job, ok bool) {
-	select {
-	case j = <-r.ring:
-		return j, true
-	default:
-	}
-	r.gather.Reset(gatherJobs)
-	select {
-	case <-r.gather.C:
-	case <-r.quit:
-	}
-	select {
-	case j = <-r.ring:
-		return j, true
-	default:
-	}
-	select {
-	case j = <-r.ring:
-		return j, true
-	case <-r.quit:
-		return j, false
-	}
-}
-
-// gatherJobs is how long a copy may wait for more before the shadows get it.
-const gatherJobs = 500 * time.Microsecond
 
 // crowd is how many copies have to wait for one address to be taken for that of many users.
 const crowd = 32
@@ -80,7 +57,7 @@ func (r *Runner) sequences(s []sequence, j *Job) []sequence {
 	if address == "" && j.OwnUnit {
 		address = j.Session
 	}
-	if key := (sequence{session: address}); address != "" && len(r.ring) <= crowd && !r.order.long(key) {
+	if key := (sequence{session: address}); address != "" && len(r.ring)+r.held.len() <= crowd && !r.order.long(key) {
 		s = append(s, key)
 	}
 	if (j.OwnUnit || j.Session == "") && j.Conn != 0 { // always, so that the order outlasts the change to a crowd
@@ -97,62 +74,69 @@ func (r *Runner) finished(ctx context.Context, t *task) {
 	t.job.Capture.Release()
 	*t = task{}
 	r.tasks.Put(t)
+	r.gauge.served.Add(1)
 	r.limit.release()
 }
 
-// admit waits until the baseline's calls are recorded and a place is free.
-func (r *Runner) admit(ctx context.Context, j *Job) (observation.DropReason, bool) {
+// admit waits until the baseline's calls are recorded and a place is free. It says whether there was none at first, and
+// why the job cannot go; "" when it can.
+func (r *Runner) admit(ctx context.Context, j *Job) (crowded bool, why observation.DropReason) {
 	if ctx.Err() != nil {
-		return observation.Stopped, false
+		return false, observation.Stopped
 	}
 	now := time.Now()
-	end := j.Capture.Start.Add(j.Capture.Duration)
-	if now.Sub(end) > maxWait {
-		return observation.TimedOut, false
+	ready := j.ready()
+	if now.Sub(ready) > maxWait {
+		return false, observation.TimedOut
 	}
-	if wait := lag - now.Sub(end); j.Entry.CallsOut && wait > 0 {
+	if wait := ready.Sub(now); wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return observation.Stopped, false
+			return false, observation.Stopped
 		}
 	}
 	if n := r.lanes(j.Entry); n != r.bound {
 		r.bound = n
 		r.limit.set(n)
 	}
-	return r.place(ctx, j)
+	if crowded, why = r.place(ctx, j, ready); why == "" {
+		r.pace.sent(j.Capture.Start, ready, time.Now(), crowded)
+	}
+	return crowded, why
 }
 
 // place waits for a free one. While the breaker is open nothing waits.
-func (r *Runner) place(ctx context.Context, j *Job) (observation.DropReason, bool) {
+func (r *Runner) place(ctx context.Context, j *Job, ready time.Time) (crowded bool, why observation.DropReason) {
 	if r.fuse.shut() {
 		if r.fuse.pass(time.Now()) && r.limit.take() {
-			return "", true
+			return false, ""
 		}
-		return BreakerOpen, false
+		return false, BreakerOpen
 	}
-	began := time.Time{}
+	if r.limit.take() {
+		return false, ""
+	}
+	r.gauge.waitsSince.Store(ready.UnixNano())
+	defer r.gauge.waitsSince.Store(0)
+	began := time.Now()
+	r.gather.Reset(stallAfter)
 	for !r.limit.take() {
-		if began.IsZero() {
-			began = time.Now()
-			r.gather.Reset(stallAfter)
-		}
 		select {
 		case <-r.limit.wake:
 		case <-ctx.Done():
-			return observation.Stopped, false
+			return true, observation.Stopped
 		case <-r.gather.C:
 			// Services with calls of their own may run one at a time, and take their time.
 			if !j.Entry.CallsOut && r.fuse.stalled(began, time.Now(), j.Capture.Duration) {
-				return BreakerOpen, false
+				return true, BreakerOpen
 			}
 			r.gather.Reset(stallAfter)
 		}
 	}
-	return "", true
+	return true, ""
 }
 
 // lanes is how many copies may be under way: one as long as calls can only be attributed by there being one, the

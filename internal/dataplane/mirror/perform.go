@@ -33,7 +33,7 @@ func (r *Runner) perform(ctx context.Context, w *worker, t *task) {
 		defer r.scenes.remove(scene)
 	}
 	w.letter.write(j.Capture)
-	control, candidate := r.exchanges(ctx, w, t)
+	control, candidate, load := r.exchanges(ctx, w, t)
 	defer candidate.Release()
 	if control != nil {
 		defer control.Release()
@@ -46,20 +46,24 @@ func (r *Runner) perform(ctx context.Context, w *worker, t *task) {
 		r.drop(j, observation.Stopped)
 	case scene.muddled():
 		r.drop(j, Unattributed)
+	case candidate.Lost() || control != nil && control.Lost():
+		r.drop(j, observation.OverBudget)
 	default: // also when a side failed: to leave out the control's failures alone would tilt the comparison
-		r.tell(w, j, scene, control, candidate)
+		r.tell(w, j, scene, &load, control, candidate)
 	}
 }
 
 // tell tells what came of a job: little, when there is nothing to see.
-func (r *Runner) tell(w *worker, j *Job, scene *scene, control, candidate *tap.Capture) {
+func (r *Runner) tell(w *worker, j *Job, scene *scene, load *observation.Load, control, candidate *tap.Capture) {
 	context := contextOf(j)
 	if scene.script == nil && r.seen.alike(context, j.Capture, control, candidate) {
-		r.out.alike(r.summary(j, w, context, control, candidate))
+		a := r.summary(j, w, context, control, candidate)
+		a.Load = *load
+		r.out.alike(a)
 		return
 	}
 	o := r.newObservation(j)
-	o.Context = context
+	o.Context, o.Load = context, *load
 	o.Baseline, o.Candidate = j.Capture.Exchange(), candidate.Exchange()
 	o.Candidate.Request = o.Baseline.Request
 	if control != nil {
@@ -77,28 +81,33 @@ func (r *Runner) tell(w *worker, j *Job, scene *scene, control, candidate *tap.C
 
 // exchanges sends to both sides at once, the one that the coin chose a moment earlier. Without a control it returns nil
 // for it.
-func (r *Runner) exchanges(ctx context.Context, w *worker, t *task) (control, candidate *tap.Capture) {
+func (r *Runner) exchanges(ctx context.Context, w *worker, t *task) (control, candidate *tap.Capture, load observation.Load) {
 	j := &t.job
 	half := func(side effects.Side, addrs []string) half {
 		return half{
 			lane: &w.lanes[side], letter: r.letterFor(w, side, j), addr: pick(addrs, j), maxBody: maxBody(&j.Entry.Settings),
-			limit: r.scenes.patience(timeout(&j.Entry.Settings)),
+			limit: r.scenes.patience(timeout(&j.Entry.Settings)), budget: r.opts.Budget, busy: &r.busy[side],
 		}
 	}
 	second := half(effects.Candidate, j.Entry.Candidate)
+	var levels [2]int
+	levels[effects.Candidate] = int(second.busy.Add(1))
 	if len(j.Entry.Control) == 0 {
 		candidate = second.send(ctx)
+		load = r.loadOf(t, candidate.Start, 0, levels[effects.Candidate])
 	} else {
 		first := half(effects.Control, j.Entry.Control)
+		levels[effects.Control] = int(first.busy.Add(1))
 		if t.candidateFirst {
 			candidate, control = w.ask(ctx, second, first)
 		} else {
 			control, candidate = w.ask(ctx, first, second)
 		}
+		load = r.loadOf(t, control.Start, levels[effects.Control], levels[effects.Candidate])
 	}
 	r.scenes.answered(candidate.Outcome != exchange.Timeout)
 	r.judge(control, candidate)
-	return control, candidate
+	return control, candidate, load
 }
 
 // letterFor is the copy for one side: as it came, or with the identifiers that the shadow gave out in the baseline's

@@ -44,9 +44,20 @@ const gatherFor = 2 * time.Millisecond
 
 // account publishes the counts.
 func (r *Runner) account(ctx context.Context) {
-	if t, any := r.count.tally(r.opts.Shadow.Session, time.Now()); any {
-		r.send(ctx, observation.Envelope{Tally: &t})
+	t, any := r.count.tally(r.opts.Shadow.Session, time.Now())
+	now := told{share: r.shed.theta(), sessions: r.shed.lost.Load()}
+	if !any && now == r.told {
+		return
 	}
+	t.Share, t.ShedSessions = now.share, now.sessions-r.told.sessions
+	r.told = now
+	r.send(ctx, observation.Envelope{Tally: &t})
+}
+
+// told is what the publisher has said of the sessions that are shed.
+type told struct {
+	share    float64
+	sessions int64
 }
 
 // send publishes; when the session was cut off, what is left still goes out if the bus takes it at once.
@@ -66,7 +77,7 @@ func (r *Runner) newID() string { return id.New(id.Observation, time.Now(), r.op
 func (r *Runner) newObservation(j *Job) *observation.Observation {
 	return &observation.Observation{
 		ID: r.newID(), Session: r.opts.Shadow.Session, Service: j.Entry.Service, At: j.Capture.Start, TraceID: j.TraceID,
-		Unit: r.unit(j), OwnUnit: j.OwnUnit, Lane: r.Lanes(j.Entry),
+		Unit: r.unit(j), OwnUnit: j.OwnUnit, Lane: r.Lanes(j.Entry), Inclusion: r.inclusion(j),
 	}
 }
 

@@ -44,17 +44,19 @@ type Options struct {
 	Redactor  Redactor
 	Logger    *slog.Logger
 	Entropy   io.Reader
-	Budget    *tap.Budget
-	RingSize  int // copies that may wait; default DefaultRing
+	Budget    *tap.Budget   // of the bytes of all captures; nil: no bound
+	RingSize  int           // copies that may wait; default DefaultRing
+	Lag       time.Duration // how late copies may be before sessions are shed; default DefaultLag
 }
 
 // Defaults and bounds of a session.
 const (
 	DefaultRing  = 8192
+	DefaultLag   = 5 * time.Second
 	recordRing   = 8192                   // baseline calls on their way into the book
 	lag          = 25 * time.Millisecond  // quiet time after the baseline's answer, for calls still being recorded
 	settle       = 5 * time.Millisecond   // quiet time after the shadows' answers, for calls that they make afterwards
-	maxWait      = 60 * time.Second       // longest stay in the ring
+	maxWait      = 25 * time.Second       // longest stay in the ring; the baseline's calls are kept for a little more
 	tallyEvery   = 100 * time.Millisecond // how often counts are told when nothing else is
 	provenTraced = 20                     // calls with a trace before lanes are left
 )
@@ -69,6 +71,9 @@ type Job struct {
 	Granted string // the session that the answer begins, where it sets the cookie of one
 	Client  string // the client's address, where that says something of the user
 	Conn    uint64 // the client's connection
+	Sample  uint64 // the share of sessions that its service samples, of Whole; 0 for all
+	Key     string // by which it is sampled, where neither session nor trace is known
+	Level   int    // how many requests the baseline had under way when it got this one; 0 where that is not known
 }
 
 // Runner is one shadow session.
@@ -81,6 +86,9 @@ type Runner struct {
 	book   effects.Book
 	limit  *limiter
 	fuse   breaker
+	shed   *shedder
+	gauge  gauge
+	busy   [2]atomic.Int32 // copies under way, by effects.Side
 	crew   workers
 	tasks  sync.Pool // of tasks that are used again
 	scenes scenes
@@ -89,6 +97,7 @@ type Runner struct {
 	seen   answers
 	ids    [2]identity.Map // by effects.Side
 	learnt atomic.Bool     // there is something in them
+	told   told
 	out    outbox
 
 	cancel   context.CancelFunc
@@ -96,6 +105,9 @@ type Runner struct {
 	stopOnce sync.Once
 	done     chan struct{}
 	closed   atomic.Bool
+	pace     pacer       // the dispatcher's
+	held     queue       // the dispatcher's: copies that wait for their time to leave
+	room     int         // of held
 	rng      *rand.Rand  // the dispatcher's
 	bound    int         // the dispatcher's: the limiter's bound
 	gather   *time.Timer // the dispatcher's
@@ -106,10 +118,14 @@ func NewRunner(o Options) *Runner {
 	if o.RingSize <= 0 {
 		o.RingSize = DefaultRing
 	}
+	if o.Lag <= 0 {
+		o.Lag = DefaultLag
+	}
+	room := min(o.RingSize/4, maxHeld)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{
-		opts: o, count: newCounters(), ring: make(chan Job, o.RingSize), calls: make(chan Called, recordRing),
-		limit:  newLimiter(1),
+		opts: o, count: newCounters(), ring: make(chan Job, o.RingSize-room), room: room, calls: make(chan Called, recordRing),
+		limit: newLimiter(1), shed: newShedder(o.Shadow.Session), pace: pacer{bound: o.Lag / 2},
 		cancel: cancel, quit: make(chan struct{}), done: make(chan struct{}), gather: time.NewTimer(time.Hour),
 		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // a fair coin, no secret
 	}
@@ -131,12 +147,13 @@ func (r *Runner) Offer(o Job) bool {
 		r.drop(j, observation.Stopped)
 		return false
 	}
-	if r.fuse.shut() && (len(r.ring) > 0 || !r.fuse.due(o.Capture.Start.Add(o.Capture.Duration))) { // a probe waits already
+	if r.fuse.shut() && (r.Waiting() > 0 || !r.fuse.due(o.Capture.Start.Add(o.Capture.Duration))) { // a probe waits already
 		r.drop(j, BreakerOpen)
 		return false
 	}
 	select {
 	case r.ring <- o:
+		r.gauge.taken.Add(1)
 		return true
 	default:
 		r.drop(j, observation.QueueFull)
@@ -157,7 +174,7 @@ func (r *Runner) Skip(service, method, path string, why observation.DropReason) 
 }
 
 // Waiting is how many copies wait.
-func (r *Runner) Waiting() int { return len(r.ring) }
+func (r *Runner) Waiting() int { return len(r.ring) + int(r.gauge.held.Load()) }
 
 // Close takes no more jobs, lets those that wait and those under way finish until ctx ends, counts the rest as stopped,
 // tells the last counts, and returns when nothing of the session runs any more.
@@ -183,6 +200,7 @@ func (r *Runner) run(ctx context.Context) {
 	var side sync.WaitGroup
 	recorderQuit := make(chan struct{})
 	side.Go(func() { r.record(recorderQuit) })
+	side.Go(func() { r.regulate() })
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
@@ -191,8 +209,8 @@ func (r *Runner) run(ctx context.Context) {
 	r.dispatch(ctx)
 	r.drain(ctx)
 	r.crew.close()
-	for len(r.ring) > 0 { // offered in the moment of closing
-		j := <-r.ring
+	for r.collect(); r.held.len() > 0; r.collect() { // offered in the moment of closing
+		j := r.held.pop()
 		r.abandon(&j, observation.Stopped)
 	}
 	close(recorderQuit)

@@ -175,13 +175,13 @@ func isStale(err error) bool {
 
 // send sends one copy to addr and captures the answer. It always returns a capture, which the caller releases; what went
 // wrong is its outcome.
-func (l *lane) send(ctx context.Context, addr string, copied *letter, maxBody int64, limit time.Duration) *tap.Capture {
-	out := tap.New(time.Now(), nil, maxBody, nil)
-	err := l.try(ctx, addr, copied, out, out.Start.Add(limit))
+func (l *lane) send(ctx context.Context, h *half) *tap.Capture {
+	out := tap.New(time.Now(), nil, h.maxBody, h.budget)
+	err := l.try(ctx, h.addr, h.letter, out, out.Start.Add(h.limit))
 	if err != nil && isStale(err) {
 		out.Release()
-		out = tap.New(time.Now(), nil, maxBody, nil)
-		err = l.try(ctx, addr, copied, out, out.Start.Add(limit))
+		out = tap.New(time.Now(), nil, h.maxBody, h.budget)
+		err = l.try(ctx, h.addr, h.letter, out, out.Start.Add(h.limit))
 	}
 	switch {
 	case err == nil:

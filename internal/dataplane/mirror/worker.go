@@ -5,6 +5,7 @@ package mirror
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"microstax/internal/dataplane/tap"
@@ -41,6 +42,8 @@ type half struct {
 	addr    string
 	maxBody int64
 	limit   time.Duration
+	budget  *tap.Budget
+	busy    *atomic.Int32 // the side's copies under way, this one among them
 }
 
 // task is a job whose turn has come.
@@ -49,6 +52,7 @@ type task struct {
 	order          []sequence
 	room           [4]sequence // for order
 	candidateFirst bool
+	waited         bool      // no place was free when its time had come
 	end            time.Time // when the baseline had answered
 	need           int       // earlier requests of the session that it still waits for; guarded by order.mu
 	then           []*task   // later ones that wait for it; guarded by order.mu
@@ -134,7 +138,8 @@ func (ws *workers) close() {
 }
 
 func (h half) send(ctx context.Context) *tap.Capture {
-	return h.lane.send(ctx, h.addr, h.letter, h.maxBody, h.limit)
+	defer h.busy.Add(-1)
+	return h.lane.send(ctx, &h)
 }
 
 // ask sends the worker's letter to both sides at the same time, the first half's a moment earlier.

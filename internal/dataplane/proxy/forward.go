@@ -25,6 +25,7 @@ type transit struct {
 	target  *target
 	plan    *plan
 	capture *tap.Capture // may be nil
+	level   int          // requests that the provider had under way when this one came
 
 	upgraded   bool // the connection changed protocol
 	badRequest bool // the body turned out malformed, or the client left in the middle of it
@@ -253,6 +254,7 @@ func (c *conn) download(tr *transit, up *upstream) (keep, keepUp bool) {
 	}
 	if c.resp.Status == 101 {
 		tr.upgraded = true
+		tr.target.leave() // what follows is no request, and may last for days
 		c.settle()
 		c.splice(tr, up)
 		tr.finish(exchange.OK, "")

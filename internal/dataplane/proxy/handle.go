@@ -184,6 +184,13 @@ func (c *conn) live(plan *plan, t *target, x *belonging) bool {
 		c.transit = c.passing(plan, t, x)
 		return c.forward(&c.transit)
 	}
+	level := t.enter()
+	c.transit.upgraded = false
+	defer func() {
+		if !c.transit.upgraded { // else it left when the protocol changed
+			t.leave()
+		}
+	}()
 	taken := c.admit(plan, t, x)
 	if len(taken) == 0 && len(t.record) == 0 {
 		c.transit = c.passing(plan, t, x)
@@ -203,6 +210,7 @@ func (c *conn) live(plan *plan, t *target, x *belonging) bool {
 	tr := &c.transit
 	*tr = transit{
 		head: c.out, addr: t.addr(), capture: capture, isHead: string(c.head.Method) == "HEAD", target: t, plan: plan,
+		level: level,
 	}
 	keep := c.forward(tr)
 	c.recorded(plan, t, x, capture)
@@ -231,8 +239,7 @@ func (c *conn) admit(plan *plan, t *target, x *belonging) []*entry {
 		switch {
 		case !e.wants(&c.head):
 			e.runner.Skip(e.Service, string(c.head.Method), pathOf(&c.head), observation.Excluded)
-		case e.sample < wholeSample && !e.sampled(c.sampleKey(x)):
-			e.runner.Skip(e.Service, string(c.head.Method), pathOf(&c.head), observation.SampledOut)
+		case e.chancy() && !mayBegin(plan, x) && c.leftOut(e, x):
 		case x.trace != "" && c.p.traces.begin(x.trace, hop{e.Shadow.Session, plan.Origin.Service}):
 			// A consequence of a hop that is being mirrored: compared as a call.
 		default:
@@ -241,6 +248,15 @@ func (c *conn) admit(plan *plan, t *target, x *belonging) []*entry {
 	}
 	c.taken = taken
 	return taken
+}
+
+// leftOut counts a request whose session is not mirrored, and says whether it is one.
+func (c *conn) leftOut(e *entry, x *belonging) bool {
+	why := e.leavesOut(c.sampleKey(x), x.own)
+	if why != "" {
+		e.runner.Skip(e.Service, string(c.head.Method), pathOf(&c.head), why)
+	}
+	return why != ""
 }
 
 // sampleKey is what decides whether a request is in a sample: its session, or where none is known its trace.
@@ -274,8 +290,15 @@ func (c *conn) offer(plan *plan, e *entry, x *belonging, tr *transit) {
 	if x.trace != "" {
 		defer c.p.traces.end(x.trace, hop{e.Shadow.Session, plan.Origin.Service})
 	}
-	why := tr.unfit()
-	if tr.upgraded && e.CallsOut && tr.capture.Duration > longSocket {
+	begun := granted(plan.session, tr.capture)
+	why := observation.DropReason("")
+	if e.chancy() {
+		why = e.atLast(plan, x, c.sampleKey(x), begun)
+	}
+	if why == "" {
+		why = tr.unfit()
+	}
+	if why == "" && tr.upgraded && e.CallsOut && tr.capture.Duration > longSocket {
 		why = observation.Upgraded
 	}
 	if why != "" {
@@ -286,7 +309,7 @@ func (c *conn) offer(plan *plan, e *entry, x *belonging, tr *transit) {
 	tr.capture.Retain()
 	if !e.runner.Offer(mirror.Job{
 		Entry: e.Entry, Capture: tr.capture, TraceID: x.trace, Session: x.session, OwnUnit: x.own, Conn: c.id,
-		Granted: granted(plan.session, tr.capture), Client: c.address(plan),
+		Granted: begun, Client: c.address(plan), Sample: e.sample, Level: tr.level,
 	}) {
 		tr.capture.Release()
 	}
@@ -326,6 +349,8 @@ func (tr *transit) unfit() observation.DropReason {
 		return observation.ClientGone
 	case tr.capture.Outcome != exchange.OK:
 		return observation.NoBaseline
+	case tr.capture.Lost():
+		return observation.OverBudget
 	case !tr.capture.Request.Whole():
 		return observation.BodyTooLarge
 	}

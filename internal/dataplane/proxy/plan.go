@@ -5,10 +5,9 @@ package proxy
 import (
 	"crypto/tls"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
-
-	"github.com/cespare/xxhash/v2"
 
 	"microstax/internal/blueprint"
 	"microstax/internal/dataplane/http1"
@@ -23,6 +22,7 @@ type plan struct {
 	def      *target
 	keys     map[string]*target
 	session  []string // where to look for the user's session, at gateways
+	begins   bool     // an answer may begin a session, by setting a cookie
 	web      bool     // a provider has to be spoken to in HTTP/2: net/http serves all connections
 	tls      *tls.Config
 	except   map[netip.AddrPort]bool // of a tap: who gets the copies
@@ -37,16 +37,30 @@ type target struct {
 	shadow  *mirror.Runner // of Effect
 }
 
+// enter notes a request at each place that takes copies, and says how many the provider has under way, with this one.
+// leave must follow.
+func (t *target) enter() int {
+	level := 0
+	for i := range t.entries {
+		level = max(level, t.entries[i].runner.Enter())
+	}
+	return level
+}
+
+func (t *target) leave() {
+	for i := range t.entries {
+		t.entries[i].runner.Leave()
+	}
+}
+
 // entry is a place where a session takes copies.
 type entry struct {
 	*route.Entry
 	runner         *mirror.Runner
 	match, exclude []pattern
-	sample         uint64 // of 1<<32
+	sample         uint64 // of mirror.Whole
 	maxBody        int64
 }
-
-const wholeSample = 1 << 32
 
 // compile prepares a table's listeners, in their order.
 func compile(t *route.Table, runners map[string]*mirror.Runner) []*plan {
@@ -66,6 +80,7 @@ func compile(t *route.Table, runners map[string]*mirror.Runner) []*plan {
 			p.web = p.web || v.HTTP2
 			p.keys[k] = compileTarget(v, runners)
 		}
+		p.begins = p.Kind != route.Outgoing && slices.ContainsFunc(session, func(k string) bool { return strings.HasPrefix(k, "cookie:") })
 		plans[i] = p
 	}
 	return plans
@@ -79,9 +94,9 @@ func compileTarget(t *route.Target, runners map[string]*mirror.Runner) *target {
 			continue
 		}
 		s := e.Settings
-		x := entry{Entry: e, runner: r, match: patterns(s.Match), exclude: patterns(s.Exclude), sample: wholeSample}
+		x := entry{Entry: e, runner: r, match: patterns(s.Match), exclude: patterns(s.Exclude), sample: mirror.Whole}
 		if s.Sample != nil {
-			x.sample = uint64(min(max(*s.Sample, 0), 1) * wholeSample)
+			x.sample = uint64(min(max(*s.Sample, 0), 1) * mirror.Whole)
 		}
 		if x.maxBody = int64(s.MaxBody); x.maxBody <= 0 {
 			x.maxBody = mirror.DefaultMaxBody
@@ -155,11 +170,6 @@ func (e *entry) wants(h *http1.Head) bool {
 		}
 	}
 	return len(e.match) == 0
-}
-
-// sampled says whether a session is in the sample: all of its requests are, or none, after a restart too.
-func (e *entry) sampled(session string) bool {
-	return xxhash.Sum64String(e.Shadow.Session+session)>>32 < e.sample
 }
 
 // addr chooses an instance in turn.

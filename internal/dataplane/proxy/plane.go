@@ -39,6 +39,7 @@ type Limits struct {
 	DrainTimeout  time.Duration // for requests under way when a listener closes; default 10 s
 	CaptureBudget int64         // bytes that all captures hold together; default 256 MiB
 	RingSize      int           // copies that wait, for each shadow session; default mirror.DefaultRing
+	Lag           time.Duration // how late copies may be before sessions are shed; default mirror.DefaultLag
 	Tap           passive.Limits
 	MaxConns      int // client connections of one listener; default 20,000
 }
@@ -100,6 +101,7 @@ type Plane struct {
 // stats count what the plane did.
 type stats struct {
 	requests, malformed, unroutable, upstreamErrors, refusedConns, raw atomic.Int64
+	shedSessions                                                       atomic.Int64 // of shadow sessions that ended
 	connections                                                        atomic.Uint64
 }
 
@@ -108,6 +110,8 @@ type Stats struct {
 	Requests, Malformed, Unroutable, UpstreamErrors, RefusedConnections int64
 	RawConnections                                                      int64 // that were carried without being read as HTTP
 	Waiting, LostRecords                                                int64
+	Share                                                               float64 // the smallest of all shadow sessions, see mirror.Runner.Share
+	ShedSessions                                                        int64
 }
 
 // New makes a plane that serves nothing yet.
@@ -202,7 +206,7 @@ func (p *Plane) startRunners(t *route.Table) {
 		}
 		p.runners[id] = mirror.NewRunner(mirror.Options{
 			Shadow: s, Publisher: p.opts.Publisher, Redactor: p.opts.Redactor(s.Redact), Logger: p.opts.Logger,
-			Entropy: p.opts.Entropy, RingSize: size,
+			Entropy: p.opts.Entropy, RingSize: size, Budget: p.budget, Lag: p.opts.Limits.Lag,
 		})
 	}
 }
@@ -221,6 +225,8 @@ func (p *Plane) closeRunner(r *mirror.Runner) {
 	ctx, cancel := context.WithTimeout(context.Background(), runnerGrace)
 	defer cancel()
 	r.Close(ctx) //nolint:errcheck,gosec // what is cut off is counted
+	_, shed := r.Share()
+	p.stats.shedSessions.Add(shed)
 }
 
 // runnerGrace is how long copies that wait or are under way may take when their session ends.
@@ -248,9 +254,12 @@ func (p *Plane) Stats() Stats {
 		Unroutable: p.stats.unroutable.Load(), UpstreamErrors: p.stats.upstreamErrors.Load(),
 		RefusedConnections: p.stats.refusedConns.Load(), RawConnections: p.stats.raw.Load(),
 	}
+	s.Share, s.ShedSessions = 1, p.stats.shedSessions.Load()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.runners {
+		share, shed := r.Share()
+		s.Share, s.ShedSessions = min(s.Share, share), s.ShedSessions+shed
 		s.Waiting += int64(r.Waiting())
 		s.LostRecords += r.LostRecords()
 	}

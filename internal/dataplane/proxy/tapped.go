@@ -86,6 +86,7 @@ type sighting struct {
 	taken   []*entry
 	who     user
 	x       belonging
+	key     string // by which it is sampled
 	conn    uint64
 	capture *tap.Capture
 }
@@ -121,10 +122,9 @@ func (t *tapped) Begin(client netip.AddrPort, conn uint64, h *http1.Head, at tim
 
 // choose takes the entries that want the request, and counts those that leave it out.
 func (s *sighting) choose(h *http1.Head) {
-	key := s.x.session
-	if s.x.own {
-		if key = s.x.trace; key == "" {
-			_, key = newTraceparent()
+	if s.key = s.x.session; s.x.own {
+		if s.key = s.x.trace; s.key == "" {
+			_, s.key = newTraceparent()
 		}
 	}
 	for i := range s.plan.def.entries {
@@ -132,9 +132,13 @@ func (s *sighting) choose(h *http1.Head) {
 		switch {
 		case !e.wants(h):
 			e.runner.Skip(e.Service, string(h.Method), pathOf(h), observation.Excluded)
-		case e.sample < wholeSample && !e.sampled(key):
-			e.runner.Skip(e.Service, string(h.Method), pathOf(h), observation.SampledOut)
+		case mayBegin(s.plan, &s.x):
+			s.taken = append(s.taken, e)
 		default:
+			if why := e.leavesOut(s.key, s.x.own); why != "" {
+				e.runner.Skip(e.Service, string(h.Method), pathOf(h), why)
+				continue
+			}
 			s.taken = append(s.taken, e)
 		}
 	}
@@ -145,19 +149,28 @@ func (s *sighting) Capture() *tap.Capture { return s.capture }
 
 // End implements passive.Copy.
 func (s *sighting) End(why observation.DropReason) {
-	if why == "" && !s.capture.Request.Whole() {
+	switch {
+	case why != "":
+	case s.capture.Lost():
+		why = observation.OverBudget
+	case !s.capture.Request.Whole():
 		why = observation.BodyTooLarge
 	}
+	begun := granted(s.plan.session, s.capture)
 	for _, e := range s.taken {
-		if why != "" {
+		reason := e.atLast(s.plan, &s.x, s.key, begun)
+		if reason == "" {
+			reason = why
+		}
+		if reason != "" {
 			method, path := s.capture.Line()
-			e.runner.Skip(e.Service, method, path, why)
+			e.runner.Skip(e.Service, method, path, reason)
 			continue
 		}
 		s.capture.Retain()
 		if !e.runner.Offer(mirror.Job{
 			Entry: e.Entry, Capture: s.capture, TraceID: s.x.trace, Session: s.x.session, OwnUnit: s.x.own, Conn: s.conn,
-			Granted: granted(s.plan.session, s.capture), Client: s.who.client,
+			Granted: begun, Client: s.who.client, Sample: e.sample, Key: s.key,
 		}) {
 			s.capture.Release()
 		}
@@ -173,7 +186,7 @@ func (t *tapped) Missed(n int64) {
 	}
 	for i := range plan.def.entries {
 		e := &plan.def.entries[i]
-		share := float64(e.sample) / wholeSample
+		share := float64(e.sample) / mirror.Whole
 		t.part += share * float64(n)
 		lost := math.Floor(t.part)
 		t.part -= lost

@@ -248,6 +248,10 @@ func (o *Outbox) owe(l letter) {
 	w.tally.At = l.tally.At
 	w.tally.Received += l.tally.Received
 	w.tally.Mirrored += l.tally.Mirrored
+	w.tally.ShedSessions += l.tally.ShedSessions
+	if l.tally.Share > 0 {
+		w.tally.Share = l.tally.Share
+	}
 	for _, g := range l.tally.Dropped {
 		n := g.Count
 		g.Count = 0

@@ -79,6 +79,7 @@ func Hop(name string) bool {
 func (c *Capture) Chunked() {
 	c.RequestHead = append(c.RequestHead[:len(c.RequestHead)-2], "transfer-encoding: chunked\r\n\r\n"...)
 	c.Asked.Chunked = true
+	c.account()
 }
 
 // Trailers takes a trailer section that never was text.
@@ -91,5 +92,6 @@ func (b *Body) Trailers(h http.Header) {
 // AnsweredBy notes an answer's head that never was text.
 func (c *Capture) AnsweredBy(r *http.Response, now time.Time) {
 	c.ResponseHead = AppendResponseHead(c.ResponseHead[:0], r)
+	c.account()
 	c.FirstByte = now.Sub(c.Start)
 }

@@ -20,13 +20,24 @@ import (
 )
 
 // Budget bounds the bytes that all captures hold together. Safe for concurrent use.
-type Budget struct{ left atomic.Int64 }
+type Budget struct {
+	left  atomic.Int64
+	total int64
+}
 
 // NewBudget allows total bytes.
 func NewBudget(total int64) *Budget {
-	b := &Budget{}
+	b := &Budget{total: total}
 	b.left.Store(total)
 	return b
+}
+
+// Fill is which part of the budget is used, 0 to 1; 0 without one.
+func (b *Budget) Fill() float64 {
+	if b == nil || b.total <= 0 {
+		return 0
+	}
+	return 1 - float64(b.left.Load())/float64(b.total)
 }
 
 // reserve takes n bytes if they are there.
@@ -75,6 +86,8 @@ func (b *Body) Content(p []byte) {
 			b.data = nil
 		} else if room := b.max - len(b.data); room > 0 && b.grow(min(room, len(p))) {
 			b.data = append(b.data, p[:min(room, len(p))]...)
+		} else if b.lost {
+			b.data = nil
 		}
 	}
 	b.hash.Write(p) //nolint:errcheck // never fails
@@ -92,6 +105,9 @@ func (b *Body) grow(n int) bool {
 		return false
 	}
 	b.reserved += want
+	if int64(cap(b.data)) < b.reserved { // exactly as much as is accounted for
+		b.data = append(make([]byte, 0, b.reserved), b.data...)
+	}
 	return true
 }
 
@@ -127,11 +143,14 @@ func (b *Body) reset(maxBody int64, budget *Budget) {
 	if cap(data) > maxPooled {
 		data = nil
 	}
-	*b = Body{max: int(maxBody), budget: budget, data: data}
+	*b = Body{max: int(maxBody), budget: budget, data: data, reserved: int64(cap(data))}
 }
 
 // maxPooled is the largest buffer, in bytes, that waits to be used again.
-const maxPooled = 64 << 10
+const maxPooled = 16 << 10
+
+// lostAny says whether bytes are missing because the budget was used up.
+func (b *Body) lostAny() bool { return b.lost }
 
 // Empty says whether nothing came.
 func (b *Body) Empty() bool { return b.length == 0 }
@@ -177,7 +196,11 @@ type Capture struct {
 	Simple bool
 	// Echo says that the answer's bytes are those of the capture that it was compared with, but for the clock's Date.
 	Echo bool
-	refs atomic.Int32
+
+	refs     atomic.Int32
+	budget   *Budget
+	reserved int64 // for the heads
+	lost     bool  // there was no budget for the heads
 }
 
 // Manner is how a request is sent.
@@ -190,6 +213,9 @@ type Manner struct {
 func MannerOf(h *http1.Head) Manner {
 	return Manner{Method: http1.InternMethod(h.Method), Chunked: h.Chunked, Close: h.Close}
 }
+
+// Lost says whether bytes are missing because the budget was used up: the capture is not to be compared, nor sent again.
+func (c *Capture) Lost() bool { return c.lost || c.Request.lostAny() || c.Response.lostAny() }
 
 // Retain lets one more user release the capture.
 func (c *Capture) Retain() { c.refs.Add(1) }
@@ -208,7 +234,29 @@ func New(start time.Time, head []byte, maxBody int64, budget *Budget) *Capture {
 	c.Request.reset(maxBody, budget)
 	c.Response.reset(maxBody, budget)
 	c.refs.Store(1)
+	c.budget, c.lost = budget, false
+	c.reserved = int64(cap(c.RequestHead) + cap(c.ResponseHead))
+	if budget != nil && !budget.reserve(c.reserved+c.Request.reserved+c.Response.reserved) {
+		c.lost = true
+		c.ResponseHead = nil
+		c.Request.data, c.Response.data = nil, nil
+		c.reserved, c.Request.reserved, c.Response.reserved = 0, 0, 0
+	}
 	return c
+}
+
+// account reserves what the heads have grown by.
+func (c *Capture) account() {
+	if c.budget == nil || c.lost {
+		return
+	}
+	more := int64(cap(c.RequestHead)+cap(c.ResponseHead)) - c.reserved
+	if more <= 0 {
+		return
+	}
+	if c.lost = !c.budget.reserve(more); !c.lost {
+		c.reserved += more
+	}
 }
 
 // Line is method and path of the request, the query left out.
@@ -271,6 +319,7 @@ func (c *Capture) SetCookie(name string) string {
 // Answered notes the answer's head.
 func (c *Capture) Answered(head []byte, now time.Time) {
 	c.ResponseHead = append(c.ResponseHead[:0], head...)
+	c.account()
 	c.FirstByte = now.Sub(c.Start)
 }
 
@@ -285,9 +334,14 @@ func (c *Capture) Release() {
 	if c.refs.Add(-1) > 0 {
 		return
 	}
-	c.Request.budget.release(c.Request.reserved)
-	c.Response.budget.release(c.Response.reserved)
-	c.Request.reserved, c.Response.reserved, c.Socket = 0, 0, nil
+	c.budget.release(c.reserved + c.Request.reserved + c.Response.reserved)
+	c.reserved, c.Request.reserved, c.Response.reserved, c.Socket = 0, 0, 0, nil
+	if cap(c.RequestHead) > maxPooled {
+		c.RequestHead = nil
+	}
+	if cap(c.ResponseHead) > maxPooled {
+		c.ResponseHead = nil
+	}
 	captures.Put(c)
 }
 

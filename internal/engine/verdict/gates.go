@@ -17,7 +17,7 @@ import (
 const maxE = 1e300
 
 // gates are the conditions one service must meet.
-func gates(s Service, named bool) []api.Gate {
+func gates(s Service, named bool, load *api.Load) []api.Gate {
 	g := Effective(s.Gate)
 	suffix := ""
 	if named {
@@ -38,6 +38,9 @@ func gates(s Service, named bool) []api.Gate {
 	if s.Latency.N() > 0 && s.Latency.Pos == 0 {
 		detail = fmt.Sprintf("none of %s pairs is slower than %s × the control by more than 1 ms", numeral.Count(s.Latency.N()),
 			decimal(g.MaxLatencyRatio))
+	}
+	if load != nil && load.Crowded > 0 {
+		detail += fmt.Sprintf("; %s more that had to queue at the shadows are left out", numeral.Count(load.Crowded))
 	}
 	return append(out,
 		api.Gate{Name: "latency" + suffix, Passed: latency >= need(g), E: expo(latency), Need: limit, Detail: detail},

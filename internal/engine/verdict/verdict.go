@@ -106,7 +106,7 @@ func Decide(e Evidence) api.Verdict {
 	v := api.Verdict{Confidence: confidence(e.Services), Reasons: []string{}}
 	for _, s := range e.Services {
 		if s.Compared > 0 || s.Listed {
-			gs := gates(s, len(e.Services) > 1)
+			gs := gates(s, len(e.Services) > 1, e.Traffic.Load)
 			forecast(s, gs)
 			v.Gates = append(v.Gates, gs...)
 		}
@@ -124,6 +124,10 @@ func Decide(e Evidence) api.Verdict {
 		v.Decision, v.Reasons = Hold, reasons
 		return v
 	}
+	if reason := gaps(e.Traffic); reason != "" {
+		v.Decision, v.Reasons = Hold, []string{reason}
+		return v
+	}
 	if e.Traffic.Compared == 0 {
 		v.Decision, v.Reasons = Insufficient, []string{nothingYet(e)}
 		v.RequestsNeeded = Effective(blueprint.Gate{}).MinRequests
@@ -138,7 +142,9 @@ func Decide(e Evidence) api.Verdict {
 			"nobody can tell a change from noise; findings stay suspected. Run one with control: auto, or --control URL.")
 		return v
 	}
-	return promoteOrWait(e, v)
+	v = promoteOrWait(e, v)
+	v.Reasons = append(v.Reasons, remarks(e.Traffic)...)
+	return v
 }
 
 // confidence is the least that any service asks for.
@@ -178,22 +184,14 @@ func integrity(e Evidence) []string {
 		out = append(out, fmt.Sprintf("Evidence cannot be trusted: the counts do not add up (%s received, %s compared, "+
 			"%s in flight). Please report this, with the server's log.", numeral.Count(t.Received), numeral.Count(t.Compared), numeral.Count(t.InFlight)))
 	}
-	eligible := t.Received - t.Dropped["sampledOut"] - t.Dropped["excluded"] - t.Dropped["upgraded"]
-	missed := t.Dropped["captureLost"]
-	lost := t.Dropped["queueFull"] + t.Dropped["timeout"] + t.Dropped["bodyTooLarge"] + missed
-	if lost >= fewLost && float64(lost) > maxLoss*float64(eligible) {
-		out = append(out, fmt.Sprintf("Evidence cannot be trusted: %s of %s requests (%s) were lost before they could be "+
-			"compared, limit %s: %s with a full queue, %s too late, %s with too large a body%s. Lower the sample, raise the "+
-			"concurrency, or raise maxBody.", numeral.Count(lost), numeral.Count(eligible), numeral.Percent(ratio(lost, eligible)), numeral.Percent(maxLoss),
-			numeral.Count(t.Dropped["queueFull"]), numeral.Count(t.Dropped["timeout"]), numeral.Count(t.Dropped["bodyTooLarge"]), missedBy(missed)))
+	if reason := lost(t); reason != "" {
+		out = append(out, reason)
 	}
 	if why := unseen(t.Capture); why != "" {
 		out = append(out, why)
 	}
-	if n := t.Dropped["spoolFull"]; n >= fewLost && float64(n) > maxLoss*float64(eligible) {
-		out = append(out, fmt.Sprintf("Evidence cannot be trusted: %s of %s requests (%s) found no place in the spool of a "+
-			"gateway while the server was away, limit %s. Raise limits.spool.", numeral.Count(n), numeral.Count(eligible),
-			numeral.Percent(ratio(n, eligible)), numeral.Percent(maxLoss)))
+	if reason := unspooled(t); reason != "" {
+		out = append(out, reason)
 	}
 	failed := t.Dropped["controlError"] + e.ControlFailed
 	if tried := t.Compared + t.Dropped["controlError"]; failed >= fewLost && float64(failed) > maxControlError*float64(tried) {

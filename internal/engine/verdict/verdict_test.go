@@ -83,6 +83,29 @@ func TestDecide(t *testing.T) {
 		{"sampling is no loss", func(e *verdict.Evidence) {
 			e.Traffic.Received, e.Traffic.Dropped["sampledOut"] = 50_000, 45_000
 		}, "promote", ""},
+		{"shedding whole sessions by lot is no loss", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["shed"] = 50_000, 45_000
+			e.Traffic.Shedding = &api.Shedding{Share: .12, Lowest: .1, Sessions: 180, Requests: 45_000}
+		}, "promote", "12 % of them are mirrored now, 10 % at the least; 45,000 requests were left out by lot"},
+		{"loss is weighed against what was not shed", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["shed"], e.Traffic.Dropped["queueFull"] = 50_400, 45_000, 400
+		}, "hold", "400 of 5,400"},
+		{"copies lost for want of memory hold", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["overBudget"] = 5400, 400
+		}, "hold", "captureBudget"},
+		{"silent shadows leave holes", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["breakerOpen"] = 5400, 400
+		}, "hold", "has holes: 400 of 5,400"},
+		{"a few holes do not matter", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["breakerOpen"] = 5100, 100
+		}, "promote", ""},
+		{"another load is said", func(e *verdict.Evidence) {
+			e.Traffic.Load = &api.Load{Note: "the control had 1.0 requests at a time, the baseline 9.0", Crowded: 1200}
+		}, "promote", "Load: the control had 1.0"},
+		{"what is not covered is said", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["bodyTooLarge"] = 5100, 100
+			e.Traffic.Endpoints = []api.EndpointTraffic{{Service: "orders", Endpoint: "POST /upload", Received: 100, Dropped: map[string]int64{"bodyTooLarge": 100}}}
+		}, "promote", "Not covered at all: orders POST /upload (2 % of the requests, bodyTooLarge)"},
 		{"an unhealthy control holds", func(e *verdict.Evidence) {
 			e.Traffic.Received, e.Traffic.Dropped["controlError"] = 5400, 400
 		}, "hold", "control did not answer"},
