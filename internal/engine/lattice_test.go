@@ -84,3 +84,30 @@ func TestEachLevelFindsWhatStricterOnesTakeForNoise(t *testing.T) {
 		})
 	}
 }
+
+// Every value is another one in every pair; only that they belong together tells right from wrong.
+func TestARelationThatNoLongerHoldsIsFound(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(3, 3))
+	cart := func(wrong int) reply {
+		sum, lines := 0, ""
+		for range 3 {
+			n := 1000 + r.IntN(1000)
+			sum += n
+			lines += fmt.Sprintf(`,{"amount":%d}`, n)
+		}
+		return ok(fmt.Sprintf(`{"total":%d,"lines":[%s]}`, sum-wrong, lines[1:]))
+	}
+	w, changed, same := newWorld(), engine.New(engine.Config{Control: true}), engine.New(engine.Config{Control: true})
+	for range 300 {
+		feed(changed, w.see("", "GET", "/cart", cart(0), cart(0), cart(5)))
+		feed(same, w.see("", "GET", "/cart", cart(0), cart(0), cart(0)))
+	}
+	f := finding(t, changed.Report(engine.Meta{}), "body.value", "$: total = Σ lines[*].amount")
+	if f.Confidence != "confirmed" || f.Summary != "total = Σ lines[*].amount does not hold any more" {
+		t.Errorf("got %+v", f)
+	}
+	if rep := same.Report(engine.Meta{}); len(rep.Findings) > 0 {
+		t.Errorf("nothing changed, and yet %v", names(rep))
+	}
+}

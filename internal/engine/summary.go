@@ -73,6 +73,14 @@ func (h *hypothesis) callSummary() string {
 // change3 says what became of a value of one type.
 func change3(name, class string, e example) string {
 	switch class {
+	case "relation":
+		switch {
+		case strings.HasPrefix(name, "etag"):
+			return "etag is the same for another body"
+		case strings.Contains(e.Was, "not hold"):
+			return e.Is + " holds, and did not"
+		}
+		return e.Was + " does not hold any more"
 	case "missing":
 		return name + " is missing"
 	case "extra":

@@ -30,6 +30,7 @@ func (c *collector) bodies(a, b side, o *Options) (marks []string) {
 		return nil
 	}
 	if x.CouldBeJSON() && y.CouldBeJSON() && c.lockstep(&x, &y, o.Limits) {
+		c.relations(&x, &y, o.Limits)
 		return nil
 	}
 	x.Parse()
@@ -51,6 +52,9 @@ func (c *collector) bodies(a, b side, o *Options) (marks []string) {
 		before := c.emitted
 		c.trees(x.Tree, y.Tree)
 		c.layout(before, x.Data, y.Data)
+		if x.Kind == canon.JSON {
+			c.relations(&x, &y, o.Limits)
+		}
 	case bytes.Equal(x.Data, y.Data):
 	case x.Kind == canon.Text && y.Kind == canon.Text:
 		c.texts(x.Data, y.Data)

@@ -52,7 +52,9 @@ func Compare(base, other *exchange.Exchange, o Options) Result {
 	if c.outcomes(base, other) && c.statuses(&base.Response, &other.Response) {
 		c.heads(base, other)
 		if base.Request.Method != "HEAD" {
-			marks = c.bodies(answer(base), answer(other), &o)
+			a, b := answer(base), answer(other)
+			marks = c.bodies(a, b, &o)
+			c.tag(a, b)
 		}
 		c.trailers(base.Response.Trailers, other.Response.Trailers)
 	}
