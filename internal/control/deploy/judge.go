@@ -155,7 +155,8 @@ func (a *actor) judge() {
 		return
 	}
 	starting, troubles := a.troubles(environment.Primary)
-	if len(starting)+len(troubles) == 0 {
+	away := a.planeTrouble()
+	if len(starting)+len(troubles) == 0 && away == "" {
 		a.serving = true
 	}
 	shadowStarting, shadowTroubles := a.troubles(environment.Candidate, environment.Control)
@@ -167,8 +168,8 @@ func (a *actor) judge() {
 		starting = append(starting, shadowStarting...)
 	}
 	troubles = append(troubles, a.deafListeners()...)
-	if why := a.planeTrouble(); why != "" {
-		troubles = append(troubles, why)
+	if away != "" {
+		troubles = append(troubles, away)
 	}
 	a.become(a.status(starting, troubles))
 }
