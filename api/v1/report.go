@@ -39,12 +39,15 @@ type Window struct {
 
 // Traffic accounts for every request: received = compared + the sum of dropped + inFlight.
 type Traffic struct {
-	Received           int64             `json:"received"`
-	Mirrored           int64             `json:"mirrored"`
-	Compared           int64             `json:"compared"`
-	Identical          int64             `json:"identical"`
-	InFlight           int64             `json:"inFlight"`
-	Dropped            map[string]int64  `json:"dropped"` // always has queueFull, bodyTooLarge, sampledOut, timeout
+	Received  int64            `json:"received"`
+	Mirrored  int64            `json:"mirrored"`
+	Compared  int64            `json:"compared"`
+	Identical int64            `json:"identical"`
+	InFlight  int64            `json:"inFlight"`
+	Dropped   map[string]int64 `json:"dropped"` // always has queueFull, bodyTooLarge, sampledOut, timeout
+	// Unseen is the chance, at most (at 95 %, however often somebody looks), that the next user session meets a kind of request,
+	// an endpoint and a status of the answer, that was never compared; left out while nothing can be said.
+	Unseen             float64           `json:"unseen,omitempty"`
 	UniqueContexts     int64             `json:"uniqueContexts"`
 	MismatchedContexts int64             `json:"mismatchedContexts"`
 	Endpoints          []EndpointTraffic `json:"endpoints"`

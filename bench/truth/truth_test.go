@@ -33,7 +33,7 @@ func TestChangesAreFoundAboutAsSoonAsTheBareTestCan(t *testing.T) {
 	for _, c := range []cell{{1, 0, 7}, {1, .3, 0}, {.1, 0, 66}, {.1, .05, 0}} {
 		h := huntAll(small(), 7, c, nil)
 		if h.found != h.runs || h.ratio() > 2 || h.others > 0 {
-			t.Errorf("changed in %v, noise %v: found %d of %d, %v against %v", c.rate, c.noise, h.found, h.runs, h.ours, h.bare)
+			t.Errorf("changed in %v, noise %v: found %d of %d, %v against %v", c.rate, c.noise, h.found, h.runs, average(h.ours), h.bare)
 		}
 	}
 }

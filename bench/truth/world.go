@@ -110,6 +110,11 @@ func word(i int) string {
 	return "part" + string([]byte{'a' + byte(i/26%26), 'a' + byte(i%26)})
 }
 
+// oddWord is one of a few values that no answer has otherwise.
+func oddWord(r *rand.Rand) string {
+	return strconv.Quote("oddly" + string([]byte{'a' + byte(r.IntN(4))}))
+}
+
 // next is one observation with its tally.
 func (w *world) next() (*observation.Observation, observation.Tally) {
 	return w.at(w.r.IntN(len(w.routes)))
@@ -222,7 +227,7 @@ func (w *world) body(rt *route, at int, values []string, u uint64, side int, t t
 			v = strconv.Quote(t.Add(time.Duration(w.r.IntN(900)) * time.Millisecond).Format(time.RFC3339Nano))
 		case !odd:
 		case f.kind == flips:
-			v = strconv.Quote(word(w.r.IntN(4)))
+			v = oddWord(w.r)
 		case f.kind == counts:
 			n, _ := strconv.Atoi(v) // what is no number counts from nothing
 			v = strconv.Itoa(n + 1 + w.r.IntN(3))

@@ -60,6 +60,7 @@ type Analysis struct {
 	headers   map[headerName]*noise.Counts
 	calls     map[callName]*callCount
 	traffic   traffic
+	unseen    unseen
 	ranks     ranks
 	shards    int                             // parts that it was merged from, which share the stake; 0: none
 	profiled  int                             // endpoints with a profile
@@ -113,7 +114,7 @@ func New(cfg Config) *Analysis {
 		cfg: cfg, learners: map[string]*pairing.Learner{}, byName: map[endpointName]int{}, byPlace: map[place]int{},
 		users: newUsers(maxSessions), before: newBaselines(), gates: map[string]*gate{},
 		described: map[string]*openapi.Description{}, breaches: map[breachName]*breachCount{},
-		headers: map[headerName]*noise.Counts{}, calls: map[callName]*callCount{}, traffic: newTraffic(),
+		headers: map[headerName]*noise.Counts{}, calls: map[callName]*callCount{}, traffic: newTraffic(), unseen: unseen{cells: map[cell]bool{}},
 	}
 }
 

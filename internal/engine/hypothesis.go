@@ -165,7 +165,7 @@ func (a *Analysis) aliasID(h *hypothesis, class string) string {
 
 // levelWeights is the stake on each level, declared beforehand: most changes of meaning show at the canonical level.
 func levelWeights() [diff.Levels]float64 {
-	return [diff.Levels]float64{diff.Bytes: .05, diff.Canonical: .5, diff.Tolerant: .25, diff.Format: .08, diff.Type: .06, diff.Presence: .06}
+	return [diff.Levels]float64{diff.Bytes: .04, diff.Canonical: .54, diff.Tolerant: .28, diff.Format: .06, diff.Type: .04, diff.Presence: .04}
 }
 
 // logE is the log e-value of one level, and that of its paired process alone.

@@ -59,6 +59,7 @@ func Merge(cfg Config, parts ...*Analysis) *Analysis {
 			m.to.headers[name].Sum(*c)
 		}
 		m.to.traffic.add(&p.traffic)
+		m.to.unseen.merge(&p.unseen, m.endpoints[k])
 		m.to.seen(p.start)
 		m.to.seen(p.end)
 		m.to.ranks = m.to.ranks.add(p.ranks)
@@ -272,7 +273,7 @@ func (m *merger) mergeUsers(k int, p *Analysis) {
 // renumber is a copy of a session with the whole's numbers. Within the part two visits or two marks may have become one
 // through a template that only the whole knows: they count once.
 func (m *merger) renumber(k int, u *user) *user {
-	s := &user{key: u.key, poisoned: u.poisoned, services: slices.Clone(u.services)}
+	s := &user{key: u.key, poisoned: u.poisoned, told: u.told, services: slices.Clone(u.services)}
 	if u.by > 0 {
 		s.by = uint32(m.places[k][u.by-1]) + 1
 	}
@@ -338,7 +339,7 @@ func (a *Analysis) uniteUsers(s, o *user) {
 	for _, mk := range o.marks {
 		a.addMark(s, mk)
 	}
-	s.poisoned = s.poisoned || o.poisoned
+	s.poisoned, s.told = s.poisoned || o.poisoned, s.told || o.told
 	if s.by == 0 || o.by > 0 && o.by < s.by {
 		s.by = o.by
 	}

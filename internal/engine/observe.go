@@ -54,6 +54,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	}
 
 	s := a.users.of(o)
+	a.unseen.observe(cell{i, o.Baseline.Response.Status}, len(s.visits) == 0 && !s.poisoned, &s.told)
 	if s.poisoned {
 		a.aftermath(s, &c)
 		return a.sample(j, ep)

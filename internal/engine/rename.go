@@ -77,6 +77,7 @@ func (a *Analysis) fold(i, j int) {
 		a.byPlace[key] = k
 	}
 	a.foldBreaches(i, j)
+	a.unseen.fold(i, j)
 	for name, n := range a.calls {
 		if name.endpoint != i {
 			continue

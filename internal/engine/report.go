@@ -19,8 +19,8 @@ import (
 // docs/adr/0003-weights.md).
 const (
 	alpha     = 0.05
-	certainty = 0.035
-	suspicion = 0.07
+	certainty = 0.04
+	suspicion = 0.08
 	minUnits  = 2
 	maxE      = 1e300
 	maxNoise  = 1_000

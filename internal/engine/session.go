@@ -35,6 +35,7 @@ type user struct {
 	visits   []visit
 	marks    []mark
 	services []string
+	told     bool // it has met a kind of request that nobody had met before
 }
 
 // users holds the sessions seen last.

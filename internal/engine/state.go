@@ -12,11 +12,12 @@ import (
 	"microstax/internal/engine/diff"
 	"microstax/internal/engine/noise"
 	"microstax/internal/engine/pairing"
+	"microstax/internal/engine/stats"
 	"microstax/internal/fault"
 )
 
 // stateVersion changes whenever an older state can't be read any more.
-const stateVersion = 3
+const stateVersion = 4
 
 // state is an Analysis as stored. Sessions are packed, since there may be many.
 type state struct {
@@ -35,6 +36,8 @@ type state struct {
 	Users     []byte                      `json:"users,omitempty"`
 	Evicted   int64                       `json:"evicted,omitempty"`
 	Full      int64                       `json:"full,omitempty"`
+	Cells     []cell                      `json:"cells,omitempty"`
+	Unseen    stats.Unseen                `json:"unseen,omitzero"`
 	Shards    int                         `json:"shards,omitempty"`
 	Ranks     ranks                       `json:"ranks,omitzero"`
 }
@@ -74,7 +77,7 @@ func (a *Analysis) State() ([]byte, error) {
 	s := state{
 		Version: stateVersion, Rules: Rules, Start: a.start, End: a.end, Traffic: a.traffic, Learners: a.learners,
 		Endpoints: endpoints, Places: a.places, Gates: a.gates, Users: a.users.pack(),
-		Evicted: a.users.evicted, Full: a.users.full, Ranks: a.ranks, Shards: a.shards,
+		Evicted: a.users.evicted, Full: a.users.full, Cells: a.unseen.list(), Unseen: a.unseen.rate, Ranks: a.ranks, Shards: a.shards,
 	}
 	for n, c := range a.headers {
 		s.Headers = append(s.Headers, headerState{n.service, n.header, c})
@@ -161,6 +164,13 @@ func (a *Analysis) index(s state) error {
 		}
 		a.byPlace[place{h.Endpoint, h.Kind, h.Path, h.Variant}] = i
 	}
+	for _, c := range s.Cells {
+		if c.Endpoint < 0 || c.Endpoint >= len(a.endpoints) {
+			return errors.New("a kind of request belongs to no endpoint")
+		}
+		a.unseen.cells[c] = true
+	}
+	a.unseen.rate = s.Unseen
 	for _, n := range s.Headers {
 		a.headers[headerName{n.Service, n.Header}] = n.Counts
 	}
@@ -187,6 +197,7 @@ const (
 	flagCandidate
 	flagControl
 	flagPoisoned
+	flagTold
 )
 
 func flag(on bool, f uint64) uint64 {
@@ -202,7 +213,7 @@ func (u *users) pack() []byte {
 	for e := u.order.Back(); e != nil; e = e.Prev() {
 		s := e.Value.(*user)
 		b = binary.LittleEndian.AppendUint64(b, s.key)
-		b = appendAll(b, flag(s.poisoned, flagPoisoned), uint64(s.by), uint64(len(s.visits)))
+		b = appendAll(b, flag(s.poisoned, flagPoisoned)|flag(s.told, flagTold), uint64(s.by), uint64(len(s.visits)))
 		for _, v := range s.visits {
 			flags := flag(v.counted, flagCounted) | flag(v.candidate, flagCandidate) | flag(v.control, flagControl)
 			b = appendAll(b, uint64(v.endpoint), flags, uint64(len(v.causes)))
@@ -252,7 +263,8 @@ func unpackUsers(b []byte, endpoints, places int, service func(uint32) string) (
 		}
 		s := &user{key: binary.LittleEndian.Uint64(p.b)}
 		p.b = p.b[8:]
-		s.poisoned = p.next(flagPoisoned+1) != 0
+		state := p.next(2 * flagTold)
+		s.poisoned, s.told = state&flagPoisoned != 0, state&flagTold != 0
 		s.by = uint32(p.next(places + 1))
 		for range p.next(maxVisits + 1) {
 			v := visit{endpoint: uint32(p.next(endpoints))}

@@ -18,6 +18,9 @@ const (
 	sketchSize    = 64
 )
 
+// sayUnseen is from which bound on the unseen is worth saying: above it, hardly anything is known.
+const sayUnseen = 0.5
+
 // traffic accounts for every request: received = compared + dropped + in flight.
 type traffic struct {
 	Received   int64            `json:"r,omitempty"`
@@ -82,5 +85,8 @@ func (a *Analysis) trafficReport() api.Traffic {
 		return cmp.Or(cmp.Compare(x.Service, y.Service), cmp.Compare(x.Endpoint, y.Endpoint))
 	})
 	out.Capture = captureReport(t.Capture)
+	if b := a.unseen.rate.Bound(alpha); b <= sayUnseen {
+		out.Unseen = b
+	}
 	return out
 }

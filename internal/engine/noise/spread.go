@@ -59,10 +59,19 @@ func (s Spread) Bound(pairs int64, miss float64) float64 {
 	if index > pairs {
 		return 0
 	}
-	above := pairs - index
-	for _, step := range slices.Backward(slices.Sorted(maps.Keys(s))) {
-		if above -= s[step]; above < 0 {
-			return math.Pow(growth, float64(step))
+	above, last := pairs-index, math.MaxInt16+1
+	for range s { // from the widest step down; it mostly is one of the first
+		widest := math.MinInt16 - 1
+		for step := range s {
+			if int(step) < last {
+				widest = max(widest, int(step))
+			}
+		}
+		if last = widest; last < math.MinInt16 {
+			break
+		}
+		if above -= s[int16(last)]; above < 0 {
+			return math.Pow(growth, float64(last))
 		}
 	}
 	return 0

@@ -70,6 +70,10 @@ func promoteOrWait(e Evidence, v api.Verdict) api.Verdict {
 				v.Reasons = append(v.Reasons, g.Name+": "+g.Detail+".")
 			}
 		}
+		if u := e.Traffic.Unseen; u > 0 {
+			v.Reasons = append(v.Reasons, fmt.Sprintf("The next user session meets a kind of request that was never compared with a chance of "+
+				"at most %s.", numeral.Percent(u)))
+		}
 		v.Reasons = append(v.Reasons, fmt.Sprintf("Chance that this verdict is wrong, however often you looked: at most %s.",
 			numeral.Percent(1-v.Confidence)))
 		return v
