@@ -81,6 +81,10 @@ func planeMetrics() []planeMetric {
 			func(s proxy.Stats) float64 { return float64(read(s)) },
 		}
 	}
+	used := planeMetric{
+		prometheus.NewDesc("microstax_dataplane_capture_used", "The part of limits.captureBudget that is used, 0 to 1.", nil, nil),
+		prometheus.GaugeValue, func(s proxy.Stats) float64 { return s.Captured },
+	}
 	share := planeMetric{
 		prometheus.NewDesc("microstax_dataplane_mirror_share", "The smallest share of its sampled sessions that a shadow takes, 0 to 1.", nil, nil),
 		prometheus.GaugeValue, func(s proxy.Stats) float64 { return s.Share },
@@ -94,7 +98,7 @@ func planeMetrics() []planeMetric {
 		m("raw_connections_total", "Connections that were carried as raw TCP.", c, func(s proxy.Stats) int64 { return s.RawConnections }),
 		m("refused_connections_total", "Connections over the limit.", c, func(s proxy.Stats) int64 { return s.RefusedConnections }),
 		m("mirror_waiting", "Copies that wait to be mirrored.", g, func(s proxy.Stats) int64 { return s.Waiting }),
-		share,
+		share, used,
 		m("mirror_shed_sessions_total", "Sessions that shadows could not take.", c, func(s proxy.Stats) int64 { return s.ShedSessions }),
 		m("lost_records_total", "Baseline calls that found no place to be recorded.", c, func(s proxy.Stats) int64 { return s.LostRecords }),
 	}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,12 +106,14 @@ type Runner struct {
 	stopOnce sync.Once
 	done     chan struct{}
 	closed   atomic.Bool
-	pace     pacer       // the dispatcher's
-	held     queue       // the dispatcher's: copies that wait for their time to leave
-	room     int         // of held
-	rng      *rand.Rand  // the dispatcher's
-	bound    int         // the dispatcher's: the limiter's bound
-	gather   *time.Timer // the dispatcher's
+	over     atomic.Bool  // nothing more is counted
+	offering atomic.Int64 // calls of Offer and Skip under way, which count
+	pace     pacer        // the dispatcher's
+	held     queue        // the dispatcher's: copies that wait for their time to leave
+	room     int          // of held
+	rng      *rand.Rand   // the dispatcher's
+	bound    int          // the dispatcher's: the limiter's bound
+	gather   *time.Timer  // the dispatcher's
 }
 
 // NewRunner starts a session; Close ends it.
@@ -139,9 +142,15 @@ func NewRunner(o Options) *Runner {
 	return r
 }
 
-// Offer hands over a job, and reports whether it was taken. It never waits. Every offered job counts as received.
+// Offer hands over a job, and reports whether it was taken. It never waits. Every offered job counts as received, until
+// the session has told its last counts.
 func (r *Runner) Offer(o Job) bool {
 	j := &o
+	r.offering.Add(1)
+	defer r.offering.Add(-1)
+	if r.over.Load() {
+		return false
+	}
 	r.count.received.Add(1)
 	if r.closed.Load() {
 		r.drop(j, observation.Stopped)
@@ -169,6 +178,11 @@ func (r *Runner) drop(j *Job, why observation.DropReason) {
 
 // Skip counts a request that reached the hop but is not mirrored. It never waits.
 func (r *Runner) Skip(service, method, path string, why observation.DropReason) {
+	r.offering.Add(1)
+	defer r.offering.Add(-1)
+	if r.over.Load() {
+		return
+	}
 	r.count.received.Add(1)
 	r.count.drop(service, method, path, why)
 }
@@ -209,6 +223,9 @@ func (r *Runner) run(ctx context.Context) {
 	r.dispatch(ctx)
 	r.drain(ctx)
 	r.crew.close()
+	for r.over.Store(true); r.offering.Load() > 0; {
+		runtime.Gosched() // they do not wait for anything
+	}
 	for r.collect(); r.held.len() > 0; r.collect() { // offered in the moment of closing
 		j := r.held.pop()
 		r.abandon(&j, observation.Stopped)

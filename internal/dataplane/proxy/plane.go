@@ -112,6 +112,7 @@ type Stats struct {
 	Waiting, LostRecords                                                int64
 	Share                                                               float64 // the smallest of all shadow sessions, see mirror.Runner.Share
 	ShedSessions                                                        int64
+	Captured                                                            float64 // which part of the capture budget is used, 0 to 1
 }
 
 // New makes a plane that serves nothing yet.
@@ -254,7 +255,7 @@ func (p *Plane) Stats() Stats {
 		Unroutable: p.stats.unroutable.Load(), UpstreamErrors: p.stats.upstreamErrors.Load(),
 		RefusedConnections: p.stats.refusedConns.Load(), RawConnections: p.stats.raw.Load(),
 	}
-	s.Share, s.ShedSessions = 1, p.stats.shedSessions.Load()
+	s.Share, s.ShedSessions, s.Captured = 1, p.stats.shedSessions.Load(), p.budget.Fill()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.runners {

@@ -61,7 +61,7 @@ func (d *deadlineReader) Read(p []byte) (int, error) {
 }
 
 // wait returns when the upload is over, and whether the connection can go on. A client that still sends after the answer
-// gets a moment, then the connection ends.
+// gets a moment; if that is too short, the connection ends.
 func (u *upload) wait(c *conn, up *upstream, keep bool) bool {
 	if u.done == nil {
 		return true
@@ -78,7 +78,9 @@ func (u *upload) wait(c *conn, up *upstream, keep bool) bool {
 		c.nc.SetReadDeadline(until) //nolint:errcheck,gosec // likewise
 		<-u.done
 		c.hurry.Store(false)
-		keep = false
+		if u.err == nil { // it was as good as over, and nobody has cause to end the connection
+			up.SetWriteDeadline(time.Time{}) //nolint:errcheck,gosec // a dead connection shows at its next use
+		}
 	}
 	c.rd.Rebase(c.nc)
 	c.armed = time.Time{}

@@ -31,6 +31,8 @@ type Collector struct {
 	tally        observation.Tally
 	capture      observation.Capture
 	changed      chan struct{}
+	dropped      int64 // all of tally.Dropped
+	least        int64 // requests in flight, at the least
 }
 
 // NewCollector is an empty collector.
@@ -57,9 +59,23 @@ func (c *Collector) Publish(_ context.Context, e observation.Envelope) error {
 			c.capture.Add(*e.Tally.Capture)
 		}
 	}
+	if e.Tally != nil {
+		for _, g := range e.Tally.Dropped {
+			c.dropped += g.Count
+		}
+	}
+	c.least = min(c.least, c.tally.Received-c.dropped-int64(len(c.observations)))
 	close(c.changed)
 	c.changed = make(chan struct{})
 	return nil
+}
+
+// InFlight is how many requests were received and neither compared nor dropped: now, and at the least at any time, which
+// is below zero when more was told than had been received.
+func (c *Collector) InFlight() (now, least int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tally.Received - c.dropped - int64(len(c.observations)), c.least
 }
 
 // Observations are those published so far.
