@@ -45,7 +45,7 @@ func (a *Analysis) compare(o *observation.Observation, ep *endpoint) comparison 
 		c.paired = true
 		return c
 	}
-	opts := diff.Options{Ignore: a.ignore(ep), Tolerance: a.tolerance(ep)}
+	opts := diff.Options{Ignore: a.ignore(ep), Tolerance: a.tolerance(ep), Descriptors: a.cfg.Descriptors[ep.Service]}
 	c.candidate = differences(&o.Baseline, &o.Candidate, opts)
 	switch {
 	case o.Control != nil:

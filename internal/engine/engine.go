@@ -14,6 +14,7 @@ import (
 
 	api "microstax/api/v1"
 	"microstax/internal/blueprint"
+	"microstax/internal/engine/canon"
 	"microstax/internal/engine/condition"
 	"microstax/internal/engine/noise"
 	"microstax/internal/engine/openapi"
@@ -43,6 +44,8 @@ type Config struct {
 	Services map[string]blueprint.Shadow // effective settings by service; may be empty
 	Control  bool                        // whether a control runs
 	OpenAPI  map[string]string           // documents that describe services, by service; may be empty
+	// Descriptors are those of protobuf messages, by service; messages of services without are compared as they are on the wire.
+	Descriptors map[string]*canon.Descriptors
 }
 
 // Analysis is the judgement of one shadow session as far as it has got. One goroutine owns it. Make it with New or

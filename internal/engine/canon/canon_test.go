@@ -117,6 +117,10 @@ func TestContentCodingsAreUndone(t *testing.T) {
 		"gzip": pack(t, "gzip", plain), "X-GZip": pack(t, "gzip", plain), "deflate": pack(t, "deflate", plain),
 		"Deflate": pack(t, "raw", plain), "br": pack(t, "br", plain), "zstd": pack(t, "zstd", plain),
 		"gzip, identity, br": pack(t, "br", pack(t, "gzip", plain)), "identity": plain,
+		"zstd, deflate, gzip": pack(t, "gzip", pack(t, "deflate", pack(t, "zstd", plain))),
+		// Several members, or frames, one after the other are one body (RFC 1952, 2.2; RFC 8878, 3.1).
+		"gzip ":  append(pack(t, "gzip", plain[:5]), pack(t, "gzip", plain[5:])...),
+		" zstd ": append(pack(t, "zstd", plain[:5]), pack(t, "zstd", plain[5:])...),
 	} {
 		got := canon.Decode(body(string(data)), coded(coding), canon.Limits{})
 		if got.Kind != canon.JSON || !bytes.Equal(got.Data, plain) {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -25,6 +26,7 @@ type Pair struct {
 const (
 	maxPairs   = 256 // places; beyond that trees are cheaper
 	maxMembers = 64  // of an object that is read in lock-step: every name is looked for among those before it
+	maxKnown   = 500 // elements that are told apart by their ids
 )
 
 // Lockstep reads two JSON documents side by side and gives the smallest values that hold all that is not alike, without
@@ -35,7 +37,10 @@ const (
 func Lockstep(a, b []byte, l Limits) ([]Pair, bool) {
 	l = l.withDefaults()
 	bom := []byte("\xef\xbb\xbf")
-	w := lock{a: bytes.TrimPrefix(a, bom), b: bytes.TrimPrefix(b, bom), depth: l.Depth}
+	w := lock{
+		a: bytes.TrimPrefix(a, bom), b: bytes.TrimPrefix(b, bom), depth: l.Depth,
+		path: make([]step, 0, 16), names: make([]piece, 0, 48), ids: make([]piece, 0, 64),
+	}
 	if !utf8.Valid(w.a) || !utf8.Valid(w.b) {
 		return nil, false
 	}
@@ -47,14 +52,26 @@ func Lockstep(a, b []byte, l Limits) ([]Pair, bool) {
 	return w.out, w.i == len(w.a) && w.i+w.shift == len(w.b)
 }
 
+// piece is a piece of a; the zero one is none.
+type piece struct{ from, to uint32 }
+
+// step is a Step as it is noted on the way: the name's piece, or the index. There are no pointers in it, since most are never
+// looked at again.
+type step struct {
+	name  piece
+	index int32 // -1 for a member
+}
+
 // lock is where the reading is: at i of a and at i+shift of b. From i to same both are the same bytes; when same is not
 // beyond i, they differ at i, or that has yet to be looked at.
 type lock struct {
 	a, b           []byte
 	i, shift, same int
-	path           []Step
-	names          [][]byte // of the objects that are open
+	path           []step
+	names          []piece // of the objects that are open
 	out            []Pair
+	id             piece   // of the object that was read last, when it has one that is the same on both sides
+	ids            []piece // of the elements that were read, of the arrays that are open
 	depth          int
 	again          int // bytes read again because an object or array turned out not to be alike
 }
@@ -129,26 +146,42 @@ func (w *lock) differs(i, j int) bool {
 		return false
 	}
 	w.at(ei, ej)
+	w.id = piece{}
 	if !bytes.Equal(w.a[i:ei], w.b[j:ej]) {
 		if len(w.out) >= maxPairs {
 			return false
 		}
-		w.out = append(w.out, Pair{Path: append([]Step(nil), w.path...), A: w.a[i:ei], B: w.b[j:ej]})
+		w.out = append(w.out, Pair{Path: w.steps(), A: w.a[i:ei], B: w.b[j:ej]})
 	}
 	return true
 }
 
+func (w *lock) text(p piece) []byte { return w.a[p.from:p.to] }
+
+// steps is the path to where the reading is.
+func (w *lock) steps() []Step {
+	out := make([]Step, len(w.path))
+	for i, s := range w.path {
+		if s.index >= 0 {
+			out[i] = Step{Index: s.index, Array: true}
+		} else {
+			out[i] = Step{Name: w.text(s.name)}
+		}
+	}
+	return out
+}
+
 // mark is what to return to when a container is not alike.
-type mark struct{ i, j, out, path, names int }
+type mark struct{ i, j, out, path, names, ids int }
 
 func (w *lock) mark() mark {
-	return mark{i: w.i, j: w.i + w.shift, out: len(w.out), path: len(w.path), names: len(w.names)}
+	return mark{i: w.i, j: w.i + w.shift, out: len(w.out), path: len(w.path), names: len(w.names), ids: len(w.ids)}
 }
 
 // whole makes the container that began at m one pair.
 func (w *lock) whole(m mark) bool {
 	w.again += w.i - m.i
-	w.out, w.path, w.names = w.out[:m.out], w.path[:m.path], w.names[:m.names]
+	w.out, w.path, w.names, w.ids = w.out[:m.out], w.path[:m.path], w.names[:m.names], w.ids[:m.ids]
 	return w.again <= 2*len(w.a)+4096 && w.differs(m.i, m.j)
 }
 
@@ -156,9 +189,11 @@ func (w *lock) object() bool {
 	m := w.mark()
 	w.i++
 	w.space()
+	w.id = piece{}
 	if w.both('}') {
 		return true
 	}
+	var id piece
 	seen := uint64(0)
 	for {
 		if w.i >= len(w.a) {
@@ -172,7 +207,8 @@ func (w *lock) object() bool {
 		if err != nil {
 			return false
 		}
-		name := w.a[i+1 : end-1]
+		at := piece{uint32(i + 1), uint32(end - 1)}
+		name := w.text(at)
 		if end > w.same || escaped || len(w.names)-m.names >= maxMembers {
 			return w.whole(m)
 		}
@@ -181,15 +217,20 @@ func (w *lock) object() bool {
 		} else if w.named(name, m.names) {
 			return false
 		}
-		w.names = append(w.names, name)
-		w.path = append(w.path, Step{Name: name})
+		w.names = append(w.names, at)
+		w.path = append(w.path, step{name: at, index: -1})
 		w.i = end
 		w.space()
 		if !w.both(':') {
 			return false
 		}
-		if w.space(); !w.value() {
+		w.space()
+		from, before := w.i, len(w.out)
+		if !w.value() {
 			return false
+		}
+		if string(name) == "id" && len(w.out) == before {
+			id = w.plainID(from, w.i)
 		}
 		w.path = w.path[:m.path]
 		w.space()
@@ -197,7 +238,7 @@ func (w *lock) object() bool {
 		case w.both(','):
 			w.space()
 		case w.both('}'):
-			w.names = w.names[:m.names]
+			w.names, w.id = w.names[:m.names], id
 			return true
 		default:
 			return w.whole(m)
@@ -216,7 +257,7 @@ func nameBit(name []byte) uint64 {
 
 func (w *lock) named(name []byte, from int) bool {
 	for _, n := range w.names[from:] {
-		if bytes.Equal(n, name) {
+		if bytes.Equal(w.text(n), name) {
 			return true
 		}
 	}
@@ -230,18 +271,31 @@ func (w *lock) array() bool {
 	if w.both(']') {
 		return true
 	}
-	different := false
+	different, known := 0, true
 	for n := int32(0); ; n++ {
-		w.path = append(w.path, Step{Index: n, Array: true})
+		w.path = append(w.path, step{index: n})
 		before := len(w.out)
+		w.id = piece{}
+		object := w.i < w.same && w.a[w.i] == '{'
 		if !w.value() {
 			return false
 		}
+		id := w.id
+		if !object {
+			id = piece{}
+		}
+		known = known && id != piece{} && n < maxKnown
+		if known {
+			w.ids = append(w.ids, id)
+		}
 		if len(w.out) > before {
-			if different || w.identity(before) {
+			different++
+			if (id == piece{}) && w.identity(before) {
 				return w.whole(m)
 			}
-			different = true
+		}
+		if different > 1 && !known {
+			return w.whole(m)
 		}
 		w.path = w.path[:m.path]
 		w.space()
@@ -249,11 +303,40 @@ func (w *lock) array() bool {
 		case w.both(','):
 			w.space()
 		case w.both(']'):
+			if different > 1 && !w.distinct(w.ids[m.ids:]) {
+				return w.whole(m)
+			}
+			w.ids, w.id = w.ids[:m.ids], piece{}
 			return true
 		default:
 			return w.whole(m)
 		}
 	}
+}
+
+// plainID is a value that identifies something, when equal ones are spelled alike: ASCII without escapes, or a whole number.
+func (w *lock) plainID(from, to int) piece {
+	if from >= to {
+		return piece{}
+	}
+	text := w.a[from] == '"'
+	for _, c := range w.a[from:to] {
+		if text && (c >= 0x80 || c == '\\') || !text && c-'0' > 9 {
+			return piece{}
+		}
+	}
+	return piece{uint32(from), uint32(to)}
+}
+
+// distinct says whether no id occurs twice. It reorders them.
+func (w *lock) distinct(ids []piece) bool {
+	slices.SortFunc(ids, func(x, y piece) int { return bytes.Compare(w.text(x), w.text(y)) })
+	for i := 1; i < len(ids); i++ {
+		if bytes.Equal(w.text(ids[i-1]), w.text(ids[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // identity says whether the element that was just read may be another one than its counterpart, rather than the same with
