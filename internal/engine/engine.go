@@ -88,6 +88,7 @@ type endpoint struct {
 	Clean     int64              `json:"cl,omitempty"` // compared before the user's session had gone its own way
 	Pairs     int64              `json:"p,omitempty"`  // of the baseline with its control, or with its own past
 	Visits    int64              `json:"v,omitempty"`  // user sessions
+	Gate      visits             `json:"g,omitzero"`   // their say in the gate
 	Places    int                `json:"n,omitempty"`
 	CallBase  int64              `json:"cb,omitempty"` // requests whose baseline calls are known exactly
 	CallPairs int64              `json:"cp,omitempty"` // requests with a control whose calls are known
@@ -177,11 +178,11 @@ func newEndpoint(n endpointName) *endpoint {
 	return &endpoint{Service: n.Service, Name: n.Name, Contexts: stats.NewDistinct(sketchSize)}
 }
 
-// gate finds or makes the pooled counters of a service.
+// gate finds or makes the counters of a service.
 func (a *Analysis) gate(service string) *gate {
 	g := a.gates[service]
 	if g == nil {
-		g = &gate{Differ: map[string]int64{}}
+		g = &gate{}
 		a.gates[service] = g
 	}
 	return g

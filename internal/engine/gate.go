@@ -11,23 +11,27 @@ import (
 	"microstax/internal/engine/stats"
 )
 
-// gate pools the visits to all endpoints of one service: does the candidate differ, at levels that are not noisy, where
-// the control does not? Differences are counted by what caused them, so that those that somebody accepts can be left out
-// without looking at the traffic again.
-type gate struct {
+// visits counts those to one endpoint: does the candidate differ, at levels that are not noisy, where the control does
+// not? Differences are counted by what caused them, so that those that somebody accepts can be left out without looking
+// at the traffic again.
+type visits struct {
 	Visits int64            `json:"v,omitempty"`
 	Both   int64            `json:"b,omitempty"`
 	Twin   int64            `json:"t,omitempty"` // the control alone
 	Differ map[string]int64 `json:"d,omitempty"` // the candidate alone, by causes
-	Units  int64            `json:"u,omitempty"` // user sessions that reached the service
-	Pairs  int64            `json:"p,omitempty"` // of the baseline with its control, or with its own past
-	Twins  int64            `json:"w,omitempty"` // compared requests that had a control
+}
+
+// gate is what is counted for a service as a whole.
+type gate struct {
+	Units int64 `json:"u,omitempty"` // user sessions that reached the service
+	Pairs int64 `json:"p,omitempty"` // of the baseline with its control, or with its own past
+	Twins int64 `json:"w,omitempty"` // compared requests that had a control
 }
 
 // Bounds on the causes told apart; anyCause stands for the rest, which no acceptance excuses.
 const (
 	maxCauses    = 8
-	maxCauseSets = 4_096
+	maxCauseSets = 256 // at one endpoint
 	anyCause     = "*"
 )
 
@@ -36,12 +40,12 @@ const (
 const learning = 20
 
 // update moves a visit from one state to another.
-func (g *gate) update(was, is visit) {
+func (g *visits) update(was, is visit) {
 	g.add(was, -1)
 	g.add(is, 1)
 }
 
-func (g *gate) add(v visit, n int64) {
+func (g *visits) add(v visit, n int64) {
 	if !v.counted {
 		return
 	}
@@ -52,6 +56,9 @@ func (g *gate) add(v visit, n int64) {
 	case v.control:
 		g.Twin += n
 	case v.candidate:
+		if g.Differ == nil {
+			g.Differ = map[string]int64{}
+		}
 		key := causeKey(v.causes)
 		if _, known := g.Differ[key]; !known && n > 0 && len(g.Differ) >= maxCauseSets {
 			key = anyCause
@@ -62,6 +69,17 @@ func (g *gate) add(v visit, n int64) {
 		if g.Differ[key] += n; g.Differ[key] == 0 {
 			delete(g.Differ, key)
 		}
+	}
+}
+
+// join adds the visits to an endpoint that turned out to be the same, with causes by their new names.
+func (g *visits) join(o *visits, renamed func(key string) string) {
+	g.Visits, g.Both, g.Twin = g.Visits+o.Visits, g.Both+o.Both, g.Twin+o.Twin
+	for key, n := range o.Differ {
+		if g.Differ == nil {
+			g.Differ = map[string]int64{}
+		}
+		g.Differ[renamed(key)] += n
 	}
 }
 
@@ -79,11 +97,11 @@ func causeKey(causes []uint32) string {
 	return b.String()
 }
 
-// tri is the pooled evidence without the differences whose causes are all excused.
-func (g *gate) tri(excused func(place int) bool) stats.Tri {
+// tri is the evidence without the differences whose causes are all excused; nil excuses nothing.
+func (g *visits) tri(excused func(place int) bool) stats.Tri {
 	t := stats.Tri{Neg: g.Twin}
 	for key, n := range g.Differ {
-		if !allExcused(key, excused) {
+		if excused == nil || !allExcused(key, excused) {
 			t.Pos += n
 		}
 	}

@@ -71,6 +71,25 @@ func (l *load) tally(t *observation.Tally) {
 	}
 }
 
+// add takes another part's counts in. Of two shares the smaller is told.
+func (l *load) add(o *load) {
+	l.Lag.Merge(&o.Lag)
+	for _, p := range [3][2]*depth{{&l.Baseline, &o.Baseline}, {&l.Control, &o.Control}, {&l.Candidate, &o.Candidate}} {
+		p[0].Count.Merge(&p[1].Count)
+		p[0].Sum += p[1].Sum
+	}
+	l.Crowded, l.Sessions = l.Crowded+o.Crowded, l.Sessions+o.Sessions
+	l.Share, l.Lowest = lower(l.Share, o.Share), lower(l.Lowest, o.Lowest)
+}
+
+// lower is the smaller of two shares; 0 is none.
+func lower(a, b float64) float64 {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
+}
+
 func (l *load) report() *api.Load {
 	if l.Lag.N() == 0 {
 		return nil

@@ -62,7 +62,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	slow := a.observeLatency(i, o)
 	ep.Clean++
 	alone := o.OwnUnit || o.Unit == ""
-	g, pool := a.gate(ep.Service), a.gate(a.pool(ep))
+	g := a.gate(ep.Service)
 	if alone || s.firstAt(ep.Service) {
 		g.Units++
 	}
@@ -78,7 +78,7 @@ func (a *Analysis) observe(o *observation.Observation) Judged {
 	was := *v
 	v.counted = v.counted || remembered && (c.usable || len(c.flags) > 0)
 	different, touched := a.judge(o, s, v, &c, context)
-	pool.update(was, *v)
+	ep.Gate.update(was, *v)
 	if o.Control != nil {
 		g.Twins++
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"microstax/internal/blueprint"
+	"microstax/internal/engine/stats"
 	"microstax/internal/engine/verdict"
 )
 
@@ -46,6 +47,18 @@ func poolName(service, endpoint string) string { return service + " " + endpoint
 func (a *Analysis) policy(ep *endpoint) blueprint.Gate {
 	g, _ := own(a.gateOf(ep.Service), ep.Name)
 	return verdict.Effective(g)
+}
+
+// pooled is the evidence of each pool: of a service's endpoints together, or of one that has a gate of its own.
+func (a *Analysis) pooled(excused func(place int) bool) map[string]stats.Tri {
+	out := map[string]stats.Tri{}
+	for _, ep := range a.endpoints {
+		if ep.Into == 0 && ep.Compared > 0 {
+			pool := a.pool(ep)
+			out[pool] = out[pool].Add(ep.Gate.tri(excused))
+		}
+	}
+	return out
 }
 
 // policies are the gates of all pools that there are or have to be.

@@ -93,3 +93,28 @@ func TestAnEndpointWithAGateOfItsOwn(t *testing.T) {
 		t.Errorf("promoted without one request to POST /pay: %+v", r.Verdict)
 	}
 }
+
+func TestAGateMayChangeWithinASession(t *testing.T) {
+	t.Parallel()
+	w, a := newWorld(), engine.New(withGate(blueprint.Gate{MaxDifferenceRate: .05, MinRequests: 50}))
+	for range 80 {
+		feed(a, w.see("", "GET", "/list", ok(good), ok(good), ok(good)), w.see("", "GET", "/cart", ok(good), ok(good), ok(good)))
+	}
+	b, err := a.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, err := engine.Restore(withGate(blueprint.Gate{MaxDifferenceRate: .05, MinRequests: 50, Endpoints: []blueprint.EndpointGate{
+		{Endpoint: "GET /cart", MaxDifferenceRate: .02},
+	}}), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := later.Report(engine.Meta{})
+	if g := gateNamed(t, r, "function: orders"); !g.Passed || !strings.Contains(g.Detail, "of 80 visits") {
+		t.Errorf("the service's: %+v", g)
+	}
+	if g := gateNamed(t, r, "function: orders GET /cart"); g.Passed || !strings.Contains(g.Detail, "of 80 visits") || g.RequestsNeeded != 101 {
+		t.Errorf("the endpoint's: %+v", g)
+	}
+}

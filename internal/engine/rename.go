@@ -98,7 +98,7 @@ func (a *Analysis) fold(i, j int) {
 
 // foldUser makes one session's visits to both endpoints, and its marks at both of two places, one.
 func (a *Analysis) foldUser(s *user, i, j uint32, places map[uint32]uint32) {
-	g := a.gate(a.pool(a.endpoints[j]))
+	g := &a.endpoints[j].Gate
 	at := slices.IndexFunc(s.visits, func(v visit) bool { return v.endpoint == i })
 	if at >= 0 {
 		v := s.visits[at]
@@ -155,6 +155,7 @@ func (ep *endpoint) add(o *endpoint) {
 	ep.Clean += o.Clean
 	ep.Pairs += o.Pairs
 	ep.Visits += o.Visits
+	ep.Gate.join(&o.Gate, func(key string) string { return key })
 	ep.Checked += o.Checked
 	ep.Places += o.Places
 	ep.CallBase += o.CallBase

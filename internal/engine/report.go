@@ -126,8 +126,13 @@ func (a *Analysis) services(decisions map[string]Decision) []verdict.Service {
 	}
 	policies, listed := a.policies(), a.listed()
 	byName := map[string]*verdict.Service{}
+	pooled := a.pooled(excused)
 	for pool, g := range policies {
-		byName[pool] = &verdict.Service{Name: pool, Gate: g, Visits: a.gate(pool).tri(excused), Units: a.gate(pool).Units, Listed: listed[pool]}
+		s := &verdict.Service{Name: pool, Gate: g, Visits: pooled[pool], Listed: listed[pool]}
+		if !s.Listed {
+			s.Units = a.gate(pool).Units
+		}
+		byName[pool] = s
 	}
 	for _, ep := range a.endpoints {
 		if ep.Compared == 0 {
@@ -221,8 +226,9 @@ func (a *Analysis) suspectLonely(places []tested) {
 // there, and the question is only what.
 func (a *Analysis) suspect(places []tested) {
 	differs := map[string]bool{}
+	pooled := a.pooled(nil)
 	for pool, policy := range a.policies() {
-		e := a.gate(pool).tri(func(int) bool { return false }).LogUp(policy.MaxDifferenceRate, stats.ForFindings())
+		e := pooled[pool].LogUp(policy.MaxDifferenceRate, stats.ForFindings())
 		differs[pool] = e >= -math.Log(certainty)
 	}
 	for i, h := range a.places {

@@ -71,8 +71,9 @@ func (a *Analysis) Standing() Standing {
 			out.Suspected++
 		}
 	}
+	pooled := a.pooled(nil)
 	for pool, policy := range a.policies() {
-		t := a.gate(pool).tri(func(int) bool { return false })
+		t := pooled[pool]
 		need := -math.Log(1 - policy.Confidence)
 		out.Differs = out.Differs || t.LogUp(policy.MaxDifferenceRate, stats.ForFindings()) >= verdict.PooledHold()
 		out.Agrees = out.Agrees && t.LogDown(policy.MaxDifferenceRate, stats.ForPromotion()) >= need

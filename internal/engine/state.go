@@ -17,7 +17,7 @@ import (
 )
 
 // stateVersion changes whenever an older state can't be read any more.
-const stateVersion = 4
+const stateVersion = 5
 
 // state is an Analysis as stored. Sessions are packed, since there may be many.
 type state struct {
@@ -132,11 +132,6 @@ func (a *Analysis) index(s state) error {
 	if a.traffic.Dropped == nil {
 		a.traffic.Dropped = map[string]int64{}
 	}
-	for _, g := range a.gates {
-		if g.Differ == nil {
-			g.Differ = map[string]int64{}
-		}
-	}
 	for i, ep := range a.endpoints {
 		if ep == nil {
 			return fmt.Errorf("endpoint %d is null", i)
@@ -164,13 +159,9 @@ func (a *Analysis) index(s state) error {
 		}
 		a.byPlace[place{h.Endpoint, h.Kind, h.Path, h.Variant}] = i
 	}
-	for _, c := range s.Cells {
-		if c.Endpoint < 0 || c.Endpoint >= len(a.endpoints) {
-			return errors.New("a kind of request belongs to no endpoint")
-		}
-		a.unseen.cells[c] = true
+	if err := a.unseen.restore(s, len(a.endpoints)); err != nil {
+		return err
 	}
-	a.unseen.rate = s.Unseen
 	for _, n := range s.Headers {
 		a.headers[headerName{n.Service, n.Header}] = n.Counts
 	}

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"microstax/internal/engine/stats"
@@ -58,6 +59,21 @@ func (n *unseen) merge(o *unseen, endpoints []int) {
 	if cmp.Or(cmp.Compare(n.rate.Sessions, o.rate.Sessions), cmp.Compare(o.rate.News, n.rate.News), slices.Compare(o.rate.Starts, n.rate.Starts)) < 0 {
 		n.rate = o.rate
 	}
+}
+
+// restore takes back what a state holds.
+func (n *unseen) restore(s state, endpoints int) error {
+	for _, c := range s.Cells {
+		if c.Endpoint < 0 || c.Endpoint >= endpoints {
+			return errors.New("a kind of request belongs to no endpoint")
+		}
+		n.cells[c] = true
+	}
+	n.rate = s.Unseen
+	if !n.rate.Valid() {
+		return errors.New("what is unseen is damaged")
+	}
+	return nil
 }
 
 // list are the kinds, in order.

@@ -2,7 +2,10 @@
 
 package stats
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Unseen bounds the chance that the next user session meets something that none before it has met. A session that does is
 // news; the chance of news never grows. The zero value is empty and ready.
@@ -26,6 +29,12 @@ func start(j int) int64 {
 		return 0
 	}
 	return int64(math.Round(firstStart * math.Pow(startGrowth, float64(j-1))))
+}
+
+// Valid says whether it can have come about.
+func (u Unseen) Valid() bool {
+	return u.News >= 0 && u.News <= u.Sessions && len(u.Starts) <= maxStarts && slices.IsSorted(u.Starts) &&
+		(len(u.Starts) == 0 || u.Starts[0] >= 0 && u.Starts[len(u.Starts)-1] <= u.News)
 }
 
 // Add counts a session; news is told by More when it comes.

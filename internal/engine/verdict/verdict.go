@@ -193,6 +193,9 @@ func integrity(e Evidence) []string {
 	if reason := unspooled(t); reason != "" {
 		out = append(out, reason)
 	}
+	if reason := skewed(t); reason != "" {
+		out = append(out, reason)
+	}
 	failed := t.Dropped["controlError"] + e.ControlFailed
 	if tried := t.Compared + t.Dropped["controlError"]; failed >= fewLost && float64(failed) > maxControlError*float64(tried) {
 		out = append(out, fmt.Sprintf("Evidence cannot be trusted: the control did not answer %s of %s requests (%s), limit "+

@@ -106,6 +106,20 @@ func TestDecide(t *testing.T) {
 			e.Traffic.Received, e.Traffic.Dropped["bodyTooLarge"] = 5100, 100
 			e.Traffic.Endpoints = []api.EndpointTraffic{{Service: "orders", Endpoint: "POST /upload", Received: 100, Dropped: map[string]int64{"bodyTooLarge": 100}}}
 		}, "promote", "Not covered at all: orders POST /upload (2 % of the requests, bodyTooLarge)"},
+		{"a mix that losses tilt holds", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["bodyTooLarge"] = 5150, 150
+			e.Traffic.Endpoints = []api.EndpointTraffic{
+				{Service: "orders", Endpoint: "GET /cart", Compared: 4950},
+				{Service: "orders", Endpoint: "POST /upload", Received: 200, Compared: 50, Dropped: map[string]int64{"bodyTooLarge": 150}},
+			}
+		}, "hold", "POST /upload 150 (75 %) were lost, most of them as bodyTooLarge"},
+		{"losses that fall everywhere do not", func(e *verdict.Evidence) {
+			e.Traffic.Received, e.Traffic.Dropped["queueFull"] = 5150, 150
+			e.Traffic.Endpoints = []api.EndpointTraffic{
+				{Service: "orders", Endpoint: "GET /cart", Compared: 4800, Dropped: map[string]int64{"queueFull": 144}},
+				{Service: "orders", Endpoint: "POST /upload", Compared: 200, Dropped: map[string]int64{"queueFull": 6}},
+			}
+		}, "promote", ""},
 		{"an unhealthy control holds", func(e *verdict.Evidence) {
 			e.Traffic.Received, e.Traffic.Dropped["controlError"] = 5400, 400
 		}, "hold", "control did not answer"},
