@@ -66,7 +66,7 @@ type options struct {
 
 // sections in the order in which they run.
 func sections() []string {
-	return []string{"throughput", "latency", "isolation", "slow", "hung", "memory", "streaming", "grpc", "allocations"}
+	return []string{"throughput", "latency", "isolation", "slow", "hung", "memory", "streaming", "grpc", "profile", "allocations"}
 }
 
 func parse(args []string) (options, error) {
@@ -155,7 +155,7 @@ func bench(ctx context.Context, args []string) (err error) {
 	}{
 		{"throughput", r.throughput}, {"latency", r.latency}, {"isolation", r.isolation}, {"slow", r.slow},
 		{"hung", r.hung}, {"memory", r.memory}, {"streaming", r.streaming}, {"grpc", r.grpc},
-		{"allocations", r.allocations},
+		{"profile", r.profile}, {"allocations", r.allocations},
 	} {
 		if !slices.Contains(o.only, s.name) {
 			continue

@@ -279,22 +279,9 @@ func (r *run) print(w io.Writer) {
 	for _, x := range r.table.rows {
 		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", x.figure, x.target, x.reached, x.verdict)
 	}
+	r.missed(w)
 	io.WriteString(w, r.table.detail.String()) //nolint:errcheck,gosec // a terminal
 }
-
-const docHead = `# Performance of the data plane
-
-This file is written by ` + "`go run ./bench/dataplane -write`" + `; do not edit it.
-
-The contenders, the load generators and the backends share one machine, so requests a second tell what the whole takes;
-CPU is that of the proxy with its children, copies that were still under way included. Each contender has a fresh process
-in each slot, contenders take turns, figures are medians [lowest–highest] over rounds, and ratios are taken within a round.
-"microstax, shadow" is ` + "`microstax shadow`" + ` itself: it mirrors, captures both answers, pairs and compares them; "compared" is what
-its own report says at the end, so that a high throughput with lost copies would show. "microstax, no shadow" is the same
-data plane with a routing table that mirrors nothing. Latency is open loop: taken from the time at which a request was to
-be sent, with requests unsent or unanswered counted at their age; "direct" is the generator's own floor.
-
-`
 
 func (r *run) writeDoc() error {
 	var b strings.Builder

@@ -59,6 +59,7 @@ func Quick(nc net.Conn) net.Conn {
 		return nc
 	}
 	s := &Socket{TCPConn: tc, raw: raw}
+	s.unpaced()
 	s.in.trap, s.out.trap, s.out.flags = syscall.SYS_RECVFROM, syscall.SYS_SENDTO, syscall.MSG_NOSIGNAL
 	s.in.try, s.out.try = s.in.some, s.out.all
 	s.peek.trap, s.peek.flags, s.peek.p = syscall.SYS_RECVFROM, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, s.one[:]
@@ -67,6 +68,17 @@ func Quick(nc net.Conn) net.Conn {
 		s.peek.said = s.peek.call(fd, s.peek.p)
 	}
 	return s
+}
+
+// unpaced spares a connection within this machine the kernel's congestion control where that is a costly one, such as BBR,
+// which times every segment: nothing can be congested there.
+func (s *Socket) unpaced() {
+	if a, ok := s.RemoteAddr().(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
+		return
+	}
+	s.raw.Control(func(fd uintptr) { //nolint:errcheck,gosec // best effort
+		syscall.SetsockoptString(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, "reno") //nolint:errcheck,gosec // likewise
+	})
 }
 
 // Plain takes back what Quick did: package net knows its own connections, and passes bytes between two of them without

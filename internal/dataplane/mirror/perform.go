@@ -145,7 +145,7 @@ func (r *Runner) judge(control, candidate *tap.Capture) {
 	if control != nil {
 		ok, took = ok && control.Outcome == exchange.OK, max(took, control.Duration)
 	}
-	r.fuse.done(ok, r.limit.full(), took, time.Now())
+	r.fuse.done(ok, r.limit.full(), took, candidate.Start.Add(took))
 }
 
 // pick chooses an instance: the same for all requests of a session, so that what it keeps in memory is found again.

@@ -59,8 +59,8 @@ func (l *lane) close() {
 }
 
 // connect makes sure that there is a connection to addr, and says whether it was used before.
-func (l *lane) connect(ctx context.Context, addr string) (reused bool, err error) {
-	if l.conn != nil && l.addr == addr && time.Since(l.since) < idleFor {
+func (l *lane) connect(ctx context.Context, addr string, now time.Time) (reused bool, err error) {
+	if l.conn != nil && l.addr == addr && now.Sub(l.since) < idleFor {
 		return true, nil
 	}
 	l.close()
@@ -184,6 +184,8 @@ func (l *lane) send(ctx context.Context, h *half) *tap.Capture {
 		err = l.try(ctx, h.addr, h.letter, out, out.Start.Add(h.limit))
 	}
 	switch {
+	case err == nil && out.Echo: // it was read at once
+		out.Finished(l.since, exchange.OK, "")
 	case err == nil:
 		out.Finished(time.Now(), exchange.OK, "")
 	case ctx.Err() != nil || isTimeout(err):
@@ -202,25 +204,28 @@ func (l *lane) try(ctx context.Context, addr string, copied *letter, out *tap.Ca
 	if copied.second {
 		return l.web.try(ctx, addr, copied, out, deadline)
 	}
-	reused, err := l.connect(ctx, addr)
+	reused, err := l.connect(ctx, addr, out.Start)
 	if err != nil {
 		return err
 	}
-	l.arm(deadline)
+	l.arm(deadline, out.Start)
 	keep, err := l.converse(copied, out, reused)
 	if !keep {
 		l.close()
 	}
-	l.since = time.Now()
+	if !out.Echo {
+		l.since = time.Now()
+	}
 	return err
 }
 
 // arm sets the deadline, unless the one that is set is nearly as good: it may be up to a tenth later than asked for.
-func (l *lane) arm(deadline time.Time) {
-	if d := l.armed.Sub(deadline); d >= 0 && d < time.Until(deadline)/10 {
+func (l *lane) arm(deadline, now time.Time) {
+	limit := deadline.Sub(now)
+	if d := l.armed.Sub(deadline); d >= 0 && d < limit/10 {
 		return
 	}
-	l.armed = deadline.Add(time.Until(deadline) / 20)
+	l.armed = deadline.Add(limit / 20)
 	l.conn.SetDeadline(l.armed) //nolint:errcheck,gosec // a dead connection shows at the next read
 }
 
@@ -275,7 +280,8 @@ func (l *lane) echoes(copied *letter, out *tap.Capture) bool {
 	if !base.Simple || copied.close || len(answer) < n || !base.Response.Is(answer[n:]) || !sameHead(base.ResponseHead, answer[:n]) {
 		return false
 	}
-	out.Answered(answer[:n], time.Now())
+	l.since = time.Now()
+	out.Answered(answer[:n], l.since)
 	out.Response.Content(answer[n:])
 	out.Echo = true
 	l.rd.Discard(len(answer))
