@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
+	"golang.org/x/text/encoding/charmap"
 )
 
 // parseHTML reads a page into elements as parseXML does. It takes the tokens of HTML and nests them by itself: end tags
@@ -19,7 +20,14 @@ import (
 func parseHTML(data []byte, l Limits) (*Tree, error) {
 	b := &htmlBuilder{builder: newBuilder(nil, l)}
 	if !utf8.Valid(data) {
-		return b.tree("HTML", errUTF8)
+		if bytes.IndexByte(data, 0) >= 0 {
+			return b.tree("HTML", errUTF8)
+		}
+		text, err := charmap.Windows1252.NewDecoder().Bytes(data) // as browsers do
+		if err != nil {
+			return b.tree("HTML", err)
+		}
+		data = text
 	}
 	return b.tree("HTML", b.document(html.NewTokenizer(bytes.NewReader(data))))
 }

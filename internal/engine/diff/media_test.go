@@ -79,6 +79,7 @@ func TestHTML(t *testing.T) {
 		{"data in a script", html(page), swap("free", "paid"), []string{"body.value $.html.head.script.user.plan tolerant other"}},
 		{"element gone", html(page), swap("<b>5</b>", ""), []string{
 			"body.missing $.html.body.p presence missing", "body.missing $.html.body.p.b presence missing", "body.value $.html.body.p format other"}},
+		{"old character set", html("<p>caf\xe9"), html("<p>café"), []string{"body.value $ bytes other"}},
 		{"nothing but text", html("plain"), html("other"), []string{"body.value $ tolerant other"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
