@@ -126,6 +126,8 @@ func (r *Runner) place(ctx context.Context, j *Job, ready time.Time) (crowded bo
 	for !r.limit.take() {
 		select {
 		case <-r.limit.wake:
+		case <-r.cut:
+			r.winnow()
 		case <-ctx.Done():
 			return true, observation.Stopped
 		case <-r.gather.C:

@@ -107,7 +107,13 @@ func (r *Runner) regulate() {
 			if since := r.gauge.waitsSince.Load(); since != 0 {
 				p.Age = now.Sub(time.Unix(0, since))
 			}
-			r.shed.set(t.step(now, p))
+			before := t.theta
+			if r.shed.set(t.step(now, p)); t.theta < before {
+				select {
+				case r.cut <- struct{}{}:
+				default: // it has been told
+				}
+			}
 			r.fuse.frozen.Store(use.useless(now, &r.fuse.extra, p.Served))
 		case <-r.quit:
 			return
@@ -192,10 +198,34 @@ func (r *Runner) next() (Job, bool) {
 		r.gather.Reset(wait)
 		select {
 		case <-r.gather.C:
+		case <-r.cut:
+			r.winnow()
 		case <-r.quit:
 		}
 		r.gauge.waitsSince.Store(0)
 	}
+}
+
+// winnow takes out what waits of sessions that are shed, so that the others do not wait for it.
+func (r *Runner) winnow() {
+	jobs := r.held.jobs
+	for more := true; more; {
+		select {
+		case j := <-r.ring:
+			jobs = append(jobs, j)
+		default:
+			more = false
+		}
+	}
+	r.held.jobs = nil
+	for i := range jobs {
+		if r.outside(&jobs[i]) {
+			r.abandon(&jobs[i], observation.Shed)
+			continue
+		}
+		r.held.push(jobs[i])
+	}
+	r.gauge.held.Store(int64(r.held.len()))
 }
 
 // collect moves what waits in the ring to where it is put in the order in which requests came.

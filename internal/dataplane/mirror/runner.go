@@ -106,14 +106,15 @@ type Runner struct {
 	stopOnce sync.Once
 	done     chan struct{}
 	closed   atomic.Bool
-	over     atomic.Bool  // nothing more is counted
-	offering atomic.Int64 // calls of Offer and Skip under way, which count
-	pace     pacer        // the dispatcher's
-	held     queue        // the dispatcher's: copies that wait for their time to leave
-	room     int          // of held
-	rng      *rand.Rand   // the dispatcher's
-	bound    int          // the dispatcher's: the limiter's bound
-	gather   *time.Timer  // the dispatcher's
+	over     atomic.Bool   // nothing more is counted
+	offering atomic.Int64  // calls of Offer and Skip under way, which count
+	pace     pacer         // the dispatcher's
+	held     queue         // the dispatcher's: copies that wait for their time to leave
+	room     int           // of held, though after a cut of the share all that waits may be there
+	cut      chan struct{} // capacity 1: the share was cut
+	rng      *rand.Rand    // the dispatcher's
+	bound    int           // the dispatcher's: the limiter's bound
+	gather   *time.Timer   // the dispatcher's
 }
 
 // NewRunner starts a session; Close ends it.
@@ -127,7 +128,7 @@ func NewRunner(o Options) *Runner {
 	room := min(o.RingSize/4, maxHeld)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{
-		opts: o, count: newCounters(), ring: make(chan Job, o.RingSize-room), room: room, calls: make(chan Called, recordRing),
+		opts: o, count: newCounters(), ring: make(chan Job, o.RingSize-room), room: room, calls: make(chan Called, recordRing), cut: make(chan struct{}, 1),
 		limit: newLimiter(1), shed: newShedder(o.Shadow.Session), pace: pacer{bound: o.Lag / 2},
 		cancel: cancel, quit: make(chan struct{}), done: make(chan struct{}), gather: time.NewTimer(time.Hour),
 		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), //nolint:gosec // a fair coin, no secret

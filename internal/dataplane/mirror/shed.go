@@ -175,18 +175,18 @@ type throttle struct {
 	bound time.Duration // how long a copy may wait
 	cut   time.Time     // the last time it went down
 	calm  time.Time     // since when there is room; zero: there is none
-	age   time.Duration // at the step before
-	at    time.Time
 }
 
 const (
 	fullAt    = 0.7
 	almostAt  = 0.9
 	roomBelow = 0.3
-	// A cut is by what was served of what was offered, a little more to drain what waits, within these factors.
+	// A cut is by what was served of what was offered, a little more to drain what waits, within these factors. When a
+	// ring fills quickly, less is known of what can be served than after copies have waited for long.
 	spare      = 0.8
 	leastCut   = 0.7
-	deepestCut = 0.3
+	quickCut   = 0.3
+	deepestCut = 0.05
 	cutEvery   = time.Second // a cut has to show before the next
 	hurryEvery = 200 * time.Millisecond
 	rise       = 1.1
@@ -199,15 +199,12 @@ func newThrottle(bound time.Duration) *throttle { return &throttle{theta: 1, bou
 
 // step gives the share for now on.
 func (t *throttle) step(now time.Time, p pressure) float64 {
-	falling := p.Age < t.age
-	if now.Sub(t.at) >= hurryEvery {
-		t.age, t.at = p.Age, now
-	}
 	if p.Halted {
 		t.calm = time.Time{}
 		return t.theta
 	}
-	late := p.Age > t.bound && !falling && !p.Growing
+	// What came before the last cut says nothing of the share since.
+	late := p.Age > t.bound && now.Add(-p.Age).After(t.cut) && !p.Growing
 	switch {
 	case p.Fill > fullAt || late:
 		t.calm = time.Time{}
@@ -218,9 +215,12 @@ func (t *throttle) step(now time.Time, p pressure) float64 {
 		if now.Sub(t.cut) < wait {
 			return t.theta
 		}
-		factor := leastCut
+		factor, deepest := leastCut, deepestCut
+		if !late {
+			deepest = quickCut
+		}
 		if p.Offered > 0 {
-			factor = math.Min(math.Max(spare*p.Served/p.Offered, deepestCut), leastCut)
+			factor = math.Min(math.Max(spare*p.Served/p.Offered, deepest), leastCut)
 		}
 		t.theta, t.cut = math.Max(t.theta*factor, leastShare), now
 	case p.Fill < roomBelow && p.Age < t.bound/4:
