@@ -51,6 +51,9 @@ func hostile(t *testing.T) map[string][2]*exchange.Exchange {
 	add("json names just within", "application/json", `{"x":1`+many(15_000, `,"k%d":1`)+"}", `{"x":2`+many(15_000, `,"k%d":2`)+"}")
 	add("json combining marks", "application/json", "\"a"+strings.Repeat("\u0301\u0327", 1<<18)+"\"", "\"b"+strings.Repeat("\u0327\u0301", 1<<18)+"\"")
 	add("json retreats", "application/json", nest(199, `[[1],{"a":`, `1`, `,"b":1}]`), nest(199, `[[1],{"a":`, `2`, `,"c":1}]`))
+	add("json relations", "application/json", `{"a":11,"b":12`+many(900, `,"k%d":{"a":11,"b":22,"c":33,"d":44,"e":55,"f":66,"g":77,"h":88}`)+"}",
+		`{"a":12,"b":13`+many(900, `,"k%d":{"a":12,"b":23,"c":34,"d":45,"e":56,"f":67,"g":78,"h":89}`)+"}")
+	add("json relations at many places", "application/json", `{"a":11,"b":12`+many(15_000, `,"k%d":{}`)+"}", `{"a":12,"b":13`+many(15_000, `,"k%d":{}`)+"}")
 	add("json arrays", "application/json", "["+many(19_000, "%d,")+"1]", "["+many(19_000, "9%d,")+"1]")
 	add("xml entities", "text/xml", `<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">`+many(20, `<!ENTITY b%d "&a;&a;&a;&a;">`)+`]><a>&b19;</a>`, "<a/>")
 	add("xml depth", "text/xml", nest(300_000, "<a>", "1", "</a>"), nest(300_000, "<a>", "2", "</a>"))

@@ -19,6 +19,7 @@ import (
 const (
 	maxRelated  = 256 << 10 // bytes of a document that is looked at
 	maxObjects  = 64        // objects at one path
+	maxPlaces   = 1000      // paths at which there are objects
 	maxOperands = 10        // numbers, and times, of one object
 	leastTotal  = 10        // smaller numbers are sums of others too often
 )
@@ -106,6 +107,9 @@ func objectsOf(t *canon.Tree) []objects {
 		if t.Type(i) == canon.Object {
 			path := general(segs)
 			k, known := index[path]
+			if !known && len(out) >= maxPlaces {
+				return
+			}
 			if !known {
 				k = len(out)
 				index[path] = k
@@ -136,12 +140,15 @@ type relator struct {
 
 // all looks for what holds at each path of either document, and whether it does in the other.
 func (w *relator) all(as, bs []objects) {
+	other := make(map[string]objects, len(bs))
+	for _, y := range bs {
+		other[y.path] = y
+	}
 	for _, x := range as {
-		j := slices.IndexFunc(bs, func(y objects) bool { return y.path == x.path })
-		if j < 0 {
+		y, both := other[x.path]
+		if !both || !w.varies(x.path) {
 			continue
 		}
-		y := bs[j]
 		seen := map[relation]bool{}
 		for _, r := range append(relationsIn(w.a, x.nodes[0]), relationsIn(w.b, y.nodes[0])...) {
 			if seen[r] || !w.bothVary(x.path, r) {
@@ -158,6 +165,17 @@ func (w *relator) all(as, bs []objects) {
 			}
 		}
 	}
+}
+
+// varies says whether at least two places within the objects at a path differ.
+func (w *relator) varies(path string) bool {
+	n := 0
+	for i := range w.out {
+		if p := w.out[i].Path; len(p) > len(path) && p[len(path)] == '.' && p[:len(path)] == path {
+			n++
+		}
+	}
+	return n >= 2
 }
 
 // inAll says whether a relation holds wherever it can be told, and where it is broken.
