@@ -92,9 +92,9 @@ func (s *shedder) set(theta float64) { s.share.Store(uint64(min(max(theta, 0), 1
 // theta is the share of the sampled sessions that are mirrored.
 func (s *shedder) theta() float64 { return float64(s.share.Load()) / whole }
 
-// outcasts remembers, in a bounded space, which sessions were shed, so that they are not taken up again in their middle
-// when there is room. A session that is idle for long is a new one. When more are shed than there is space for, the
-// oldest are forgotten. Races lose a note at worst.
+// outcasts remembers, in a bounded space, which sessions were shed, so that they are not taken up again in their middle as
+// soon as there is room. That lasts for a while only: a user who never leaves is not left out for good. When more are shed
+// than there is space for, the oldest are forgotten. Races lose a note at worst.
 type outcasts [outcastSets * outcastWays]atomic.Uint64
 
 const (
@@ -103,8 +103,8 @@ const (
 	// A note is 48 bits of the session's hash and 16 of time.
 	noteTick = 15 * time.Second
 	noteMask = 1<<16 - 1
-	// forgetAfter is how many ticks without a request make a session a new one: ten minutes.
-	forgetAfter = 40
+	// forgetAfter is for how many ticks a session that was shed stays out: five minutes.
+	forgetAfter = 20
 )
 
 func (o *outcasts) set(point uint64) []atomic.Uint64 {
@@ -136,7 +136,7 @@ func (o *outcasts) add(point uint64, now time.Time) bool {
 	return true
 }
 
-// holds says whether a session is noted, and keeps the note fresh.
+// holds says whether a session is noted.
 func (o *outcasts) holds(point uint64, now time.Time) bool {
 	at := tick(now)
 	set := o.set(point)
@@ -149,9 +149,6 @@ func (o *outcasts) holds(point uint64, now time.Time) bool {
 		if age > forgetAfter {
 			set[i].Store(0)
 			return false
-		}
-		if age > 0 {
-			set[i].Store(point&^noteMask | at)
 		}
 		return true
 	}

@@ -81,9 +81,8 @@ func TestShedSessionsStayOut(t *testing.T) {
 		{"at first", 1, 0, Mirror},
 		{"when the share falls below it", .5, time.Second, ShedSession},
 		{"when there is room again", 1, time.Minute, ShedSession},
-		{"still, since it goes on", 1, 9 * time.Minute, ShedSession},
-		{"and on", 1, 17 * time.Minute, ShedSession},
-		{"as a new session after a long pause", 1, 40 * time.Minute, Mirror},
+		{"still", 1, 4 * time.Minute, ShedSession},
+		{"not for good", 1, 6 * time.Minute, Mirror},
 	}
 	for _, st := range steps {
 		s.set(st.theta)

@@ -19,8 +19,9 @@ import (
 
 // walks notes which steps of which users somebody saw: requests are for /u/USER/STEP.
 type walks struct {
-	mu   sync.Mutex
-	seen map[string]map[int]bool
+	mu    sync.Mutex
+	seen  map[string]map[int]bool
+	wrong []string // steps that came before one that the user had taken before
 }
 
 func (s *walks) note(path string) {
@@ -36,6 +37,9 @@ func (s *walks) note(path string) {
 	}
 	if s.seen[user] == nil {
 		s.seen[user] = map[int]bool{}
+	}
+	if n != len(s.seen[user])+1 {
+		s.wrong = append(s.wrong, path)
 	}
 	s.seen[user][n] = true
 }
@@ -105,7 +109,7 @@ func send(t *testing.T, addr string, users, rate int, done func() bool) (sent in
 }
 
 // TestSlowShadowsGetWholeSessions: of more than the shadows can take, they get some sessions, from their beginning and
-// without holes; both get the same; and every request is accounted for.
+// without holes and in order; both get the same; and every request is accounted for.
 func TestSlowShadowsGetWholeSessions(t *testing.T) {
 	t.Parallel()
 	var candidate, control walks
@@ -126,6 +130,9 @@ func TestSlowShadowsGetWholeSessions(t *testing.T) {
 	for name, s := range map[string]*walks{"candidate": &candidate, "control": &control} {
 		if bad, users := s.gaps(); len(bad) > 0 || users < 10 {
 			t.Errorf("%s: %d users, with holes: %v", name, users, bad)
+		}
+		if len(s.wrong) > 0 {
+			t.Errorf("%s: out of order: %v", name, s.wrong)
 		}
 	}
 	var compared walks
