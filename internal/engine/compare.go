@@ -77,7 +77,12 @@ func (a *Analysis) tolerance(ep *endpoint) func(path string) float64 {
 	if !known {
 		return nil
 	}
-	return func(path string) float64 {
+	bounds := map[string]float64{} // a path may differ many times over
+	return func(path string) (bound float64) {
+		if b, seen := bounds[path]; seen {
+			return b
+		}
+		defer func() { bounds[path] = bound }()
 		for _, kind := range [...]diff.Kind{diff.KindValue, diff.KindHeader} {
 			if k, known := a.byPlace[place{i, kind, path, ""}]; known {
 				return a.places[k].Noise.Spread.Bound(ep.Pairs, noise.Tolerated)

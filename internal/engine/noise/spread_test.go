@@ -66,3 +66,15 @@ func TestSpread(t *testing.T) {
 		t.Errorf("bound where hardly any pair differs is %v", got)
 	}
 }
+
+func BenchmarkBound(b *testing.B) {
+	var s noise.Spread
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 10_000 {
+		s.Add(r.NormFloat64())
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Bound(10_000, .01)
+	}
+}
