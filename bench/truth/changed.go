@@ -166,7 +166,7 @@ func (o options) changesOf(c cell) int {
 	switch {
 	case strength > .005:
 		return 8 * o.changes
-	case strength > .003:
+	case strength > .0015:
 		return 4 * o.changes
 	case strength > .0003:
 		return o.changes

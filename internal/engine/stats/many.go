@@ -89,9 +89,9 @@ const Discordant = 7
 // The shares of the stake: on ranks of promise, on ranks by number where both sides never differed together when the rank
 // was given, and where they did. Noise is mostly of the last kind: the odd one is the baseline in a third of the cases.
 const (
-	byPromise = .18
+	byPromise = .1
 	byClean   = .32
-	byNoisy   = .5
+	byNoisy   = .58
 )
 
 // Slot is a hypothesis' place in the orders of weights.
