@@ -169,10 +169,7 @@ func (o options) changesOf(c cell) int {
 	case strength > .0015:
 		return 4 * o.changes
 	case strength > .0003:
-		return o.changes
-	}
-	if strength > .0001 {
-		return max(o.changes/3, 1)
+		return 2 * o.changes
 	}
 	return max(o.changes/8, 1)
 }

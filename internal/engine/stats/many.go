@@ -45,12 +45,12 @@ func Latches(logE, logW, alpha float64) bool { return logE+logW >= -math.Log(alp
 
 // The blocks of BlockWeight.
 const (
-	firstBlock  = 16
+	firstBlock  = 4
 	blockGrowth = 4
 )
 
-// BlockWeight is the log weight of the k-th hypothesis (from 0): half the mass is shared evenly by the first 16, a
-// quarter by the next 64, an eighth by the next 256, and so on. It sums to 1.
+// BlockWeight is the log weight of the k-th hypothesis (from 0): half the mass is shared evenly by the first 4, a
+// quarter by the next 16, an eighth by the next 64, and so on. It sums to 1.
 func BlockWeight(k int) float64 {
 	size, mass := firstBlock, .5
 	for k >= size {
