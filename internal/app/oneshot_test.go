@@ -22,6 +22,7 @@ import (
 
 	v1 "microstax/api/v1"
 	"microstax/internal/app"
+	"microstax/internal/config"
 	"microstax/internal/dataplane/proxy"
 	"microstax/internal/fault"
 )
@@ -99,6 +100,74 @@ func session(t *testing.T, o app.ShadowOptions, use func(addr string)) v1.Report
 		t.Fatal(err)
 	}
 	return rep
+}
+
+// TestShadowTap compares what passes the loopback interface, and says when it saw too little of it.
+func TestShadowTap(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("x", 300<<10)
+	for name, c := range map[string]struct {
+		ring     int64
+		path     string
+		requests int
+		check    func(v1.Report) bool
+	}{
+		"all": {128 << 20, "/small", 40, func(r v1.Report) bool {
+			return r.Traffic.Received == 40 && r.Traffic.Compared == 40 && r.Traffic.Capture.Rate == 1
+		}},
+		"too small a ring": {64 << 10, "/large", 200, func(r v1.Report) bool {
+			reasons := strings.Join(r.Verdict.Reasons, " ")
+			return r.Verdict.Decision == "hold" && r.Traffic.Capture.Missed > 0 && r.Traffic.Dropped["captureLost"] > 0 &&
+				strings.Contains(reasons, "missed by the tap") && strings.Contains(reasons, "limits.tapRing")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/large" {
+					io.WriteString(w, body)
+				}
+				fmt.Fprintf(w, "%s", r.URL.Path)
+			})
+			primary, other := httptest.NewServer(h), httptest.NewServer(h)
+			t.Cleanup(primary.Close)
+			t.Cleanup(other.Close)
+			_, port, _ := strings.Cut(strings.TrimPrefix(primary.URL, "http://"), ":")
+			o := app.ShadowOptions{Tap: "lo:" + port, Candidate: other.URL, Control: other.URL, Limits: config.Limits{TapRing: c.ring}}
+			rep, err := tapped(t, o, func() {
+				for range c.requests {
+					resp, err := http.Get(primary.URL + c.path)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+			})
+			if fault.KindOf(err) == fault.Unavailable {
+				t.Skip(err)
+			}
+			if err != nil || rep.Traffic.Capture == nil || !c.check(rep) {
+				t.Errorf("%v, traffic %+v, capture %+v, verdict %+v", err, rep.Traffic, rep.Traffic.Capture, rep.Verdict)
+			}
+		})
+	}
+}
+
+// tapped runs a session on a tap, and gives its report after use.
+func tapped(t *testing.T, o app.ShadowOptions, use func()) (v1.Report, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o.Logger = slog.New(slog.DiscardHandler)
+	o.Ready = func(string) {
+		go func() {
+			defer cancel()
+			use()
+		}()
+	}
+	return app.Shadow(ctx, o)
 }
 
 func TestShadowRefusesWhatItCannotServe(t *testing.T) {

@@ -41,9 +41,9 @@ func TestEveryExchangeOnce(t *testing.T) {
 func TestExactOrCounted(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]noise{
-		"few lost":    {lost: 0.002},
-		"some lost":   {lost: 0.02},
-		"many lost":   {lost: 0.2},
+		"few lost":    {lost: 0.002, counted: 0.95},
+		"some lost":   {lost: 0.02, counted: 0.95},
+		"many lost":   {lost: 0.2, counted: 0.8},
 		"lost, mixed": {lost: 0.02, late: 0.1, twice: 0.1, again: 0.1},
 		"pipelined":   {lost: 0.01, depth: 4},
 		"began late":  {skip: 1},
@@ -53,7 +53,7 @@ func TestExactOrCounted(t *testing.T) {
 			t.Parallel()
 			var all, whole, counted int64
 			ended := map[string]int{}
-			for seed := range uint64(15) {
+			for seed := range uint64(20) {
 				r := talker{rand.New(rand.NewPCG(seed, 2))}
 				a := newAudience(t)
 				c, total := r.play(a, 6, 30, n, Limits{})
@@ -72,6 +72,9 @@ func TestExactOrCounted(t *testing.T) {
 				if n.skip == 0 && len(a.whole) < total && c.Missed == 0 {
 					t.Errorf("seed %d: %d of %d whole, and none counted as missed: %v, %+v", seed, len(a.whole), total, a.ended, c)
 				}
+			}
+			if lost := float64(all - whole); n.counted > 0 && (float64(counted) < n.counted*lost || float64(counted) > 1.1*lost) {
+				t.Errorf("%d of %d not whole, %d counted as missed", all-whole, all, counted)
 			}
 			t.Logf("%d exchanges, %d whole, %d counted as missed; %v", all, whole, counted, ended)
 		})

@@ -254,6 +254,7 @@ type noise struct {
 	late, twice, again, lost float64 // shares of packets
 	skip                     float64 // share of conversations that began before
 	depth                    int     // how many requests a client sends without waiting
+	counted                  float64 // share of what is lost that has to be counted
 }
 
 // disturb changes the order and the number of packets.

@@ -185,6 +185,12 @@ type localAddrs struct {
 	at    time.Time
 }
 
+// IsLocal says whether an address is one of this machine.
+func IsLocal(a netip.Addr) bool {
+	var l localAddrs
+	return l.has(a, time.Now())
+}
+
 // localFor is how long addresses are taken to stay.
 const localFor = 5 * time.Second
 

@@ -26,8 +26,8 @@ func (p *Plane) serveTap(ctx context.Context, l *route.Listener, c *plan) error 
 		return err
 	}
 	c.except = shadows(ctx, l)
-	if spec.Host.IsValid() && c.except[netip.AddrPortFrom(spec.Host, spec.Port)] {
-		return fault.Errorf("open tap", fault.Invalid, "%s is who gets the copies: they would be tapped, and copied again", l.Addr)
+	if err := apart(spec, c.except); err != nil {
+		return err
 	}
 	open := newListener(p, l.Addr, nil)
 	open.plan.Store(c)
@@ -40,6 +40,21 @@ func (p *Plane) serveTap(ctx context.Context, l *route.Listener, c *plan) error 
 		return err
 	}
 	p.listeners[l.ID] = open
+	return nil
+}
+
+// apart makes sure that those who get the copies are not those who are tapped.
+func apart(spec passive.Spec, shadows map[netip.AddrPort]bool) error {
+	for s := range shadows {
+		switch {
+		case s.Port() != spec.Port:
+		case s.Addr() == spec.Host:
+			return fault.Errorf("open tap", fault.Invalid, "%s is who gets the copies: they would be tapped, and copied again", s)
+		case !spec.Host.IsValid() && passive.IsLocal(s.Addr()):
+			return fault.Errorf("open tap", fault.Invalid, "%s gets the copies, and is at the tapped port of this machine too", s).
+				WithHint("name the server to tap: %s:HOST:%d", spec.Interface, spec.Port)
+		}
+	}
 	return nil
 }
 

@@ -169,6 +169,70 @@ func TestTapOnLoopback(t *testing.T) {
 	}
 }
 
+// TestTapOnOldConnections follows connections that are older than the tap: one that rests, and one that is in the middle of
+// an answer.
+func TestTapOnOldConnections(t *testing.T) {
+	t.Parallel()
+	mayTap(t)
+	var half, rest sync.WaitGroup
+	half.Add(1)
+	rest.Add(1)
+	primary := serverAt(t, "", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			w.Header().Set("Content-Length", "10")
+			io.WriteString(w, "12345")
+			w.(http.Flusher).Flush() //nolint:errcheck,forcetypeassert // it is one
+			half.Done()
+			rest.Wait()
+			io.WriteString(w, "67890")
+			return
+		}
+		echo(w, r)
+	})
+	other := serverAt(t, "", echo)
+	dial := func() (net.Conn, *bufio.Reader) {
+		var d net.Dialer
+		nc, err := d.DialContext(t.Context(), "tcp", primary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		return nc, bufio.NewReader(nc)
+	}
+	ask := func(nc net.Conn, rd *bufio.Reader, path string) {
+		if path != "" {
+			fmt.Fprintf(nc, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path)
+		}
+		resp, err := http.ReadResponse(rd, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+	}
+	idle, idleRd := dial()
+	ask(idle, idleRd, "/before")
+	busy, busyRd := dial()
+	fmt.Fprint(busy, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+	half.Wait()
+	c := proxytest.NewCollector()
+	p := proxytest.Start(t, c, false, proxy.Limits{}, tapTable(fmt.Sprintf("lo:%d", portOf(t, primary)), other, "", blueprint.Shadow{}))
+	rest.Done()
+	ask(busy, busyRd, "")
+	const n = 10
+	for i := range n {
+		ask(idle, idleRd, fmt.Sprintf("/idle/%d", i))
+		ask(busy, busyRd, fmt.Sprintf("/busy/%d", i))
+	}
+	c.Until(t, func() bool { return c.Received() >= 2*n })
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sums(t, c, 2*n)
+	if got := c.Capture(); got.Seen != 2*n || got.Missed != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // pipeline sends n requests without waiting.
 func pipeline(t *testing.T, addr string, n int) {
 	t.Helper()
@@ -340,9 +404,11 @@ func TestTapBetweenNamespaces(t *testing.T) {
 func TestTapRefusesToTapItsShadow(t *testing.T) {
 	t.Parallel()
 	p := proxytest.Start(t, proxytest.NewCollector(), false, proxy.Limits{}, &route.Table{Revision: 1})
-	err := p.Apply(t.Context(), tapTable("lo:127.0.0.1:8080", "127.0.0.1:8080", "", blueprint.Shadow{}))
-	var f *fault.Error
-	if !errors.As(err, &f) || !strings.Contains(err.Error(), "gets the copies") {
-		t.Error(err)
+	for _, at := range []string{"lo:127.0.0.1:8080", "lo:8080"} {
+		err := p.Apply(t.Context(), tapTable(at, "127.0.0.1:8080", "", blueprint.Shadow{}))
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Kind != fault.Invalid || !strings.Contains(err.Error(), "the copies") {
+			t.Error(err)
+		}
 	}
 }
