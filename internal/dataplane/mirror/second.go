@@ -35,13 +35,18 @@ func (w *web) try(ctx context.Context, addr string, copied *letter, out *tap.Cap
 		return err
 	}
 	out.Proto = tap.HTTP2
+	to := sink{b: &out.Response}
+	if copied.steps != nil {
+		to.steps = newStepper(ctx, copied.steps, copied.content(), time.Until(deadline)/2)
+		req.Body, req.ContentLength = to.steps, -1
+	}
 	res, err := w.client.RoundTrip(req.WithContext(ctx), addr, true)
 	if err != nil {
 		return judged(ctx, err)
 	}
 	defer res.Body.Close() //nolint:errcheck // read to its end, or of no use
 	out.AnsweredBy(res, time.Now())
-	if _, err := io.Copy(sink{&out.Response}, res.Body); err != nil {
+	if _, err := io.Copy(to, res.Body); err != nil {
 		return judged(ctx, err)
 	}
 	out.Response.Trailers(res.Trailer)
@@ -60,11 +65,22 @@ func judged(ctx context.Context, err error) error {
 }
 
 // sink gives a body's copy what is written to it.
-type sink struct{ b *tap.Body }
+type sink struct {
+	b     *tap.Body
+	steps *stepper // or nil
+}
 
 func (s sink) Write(p []byte) (int, error) {
 	s.b.Content(p)
+	if s.steps != nil {
+		s.steps.note(p)
+	}
 	return len(p), nil
+}
+
+// content is a copy's body, in memory of its own.
+func (l *letter) content() []byte {
+	return bytes.Clone(l.wire[bytes.Index(l.wire, []byte("\r\n\r\n"))+4:])
 }
 
 // request is the copy as net/http sends it: its wire form is head and content.
@@ -74,7 +90,7 @@ func (l *letter) request(addr string) (*http.Request, error) {
 	if err := h.ParseRequest(l.wire[:max(end, 0)]); err != nil {
 		return nil, errors.Join(errGarbled, err)
 	}
-	body := bytes.Clone(l.wire[end:]) // net/http may read it after an early answer, when the letter is in use again
+	body := l.content() // net/http may read it after an early answer, when the letter is in use again
 	r := &http.Request{
 		Method: string(h.Method), URL: &url.URL{Opaque: string(h.Target)}, Header: make(http.Header, len(h.Fields)+1),
 		Host: string(h.Get("host")), ContentLength: int64(len(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

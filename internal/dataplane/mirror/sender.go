@@ -90,7 +90,8 @@ type letter struct {
 	second bool         // to be sent as HTTP/2: wire is head and content, without framing
 	base   *tap.Capture // what the baseline answered
 	head   http1.Head
-	talk   *talk // of a WebSocket, else nil: wire is its opening
+	talk   *talk  // of a WebSocket, else nil: wire is its opening
+	steps  *steps // of a stream of messages, where it matters
 }
 
 // write frames a captured request: its body was kept without chunk framing.
@@ -102,7 +103,7 @@ func (l *letter) write(c *tap.Capture) {
 	l.method, l.close, l.second, l.base = m.Method, m.Close, c.Proto == tap.HTTP2, c
 	chunked, body := m.Chunked, c.Request.Data()
 	l.wire = append(l.wire[:0], c.RequestHead...)
-	l.talk = talkOf(c)
+	l.talk, l.steps = talkOf(c), stepsOf(c)
 	switch {
 	case l.talk != nil:
 	case !chunked:
@@ -121,7 +122,7 @@ func (l *letter) write(c *tap.Capture) {
 
 // rewrite frames a request whose target, headers or body are not those that came: the framing is made anew.
 func (l *letter) rewrite(r *exchange.Request) {
-	l.method = r.Method
+	l.method, l.steps = r.Method, nil // where its messages end may have changed
 	body := r.Body.Data
 	if l.talk != nil {
 		l.talk, body = l.talk.with(r), nil

@@ -186,6 +186,7 @@ func (s *stream) answerWith(res *http.Response, tr *transit) {
 		if n > 0 {
 			if sink != nil {
 				sink.Content(buf[:n])
+				tr.capture.Pace.Heard(n)
 			}
 			if _, werr := s.w.Write(buf[:n]); werr != nil {
 				s.breakOff(tr, exchange.Canceled, "client left")
@@ -267,6 +268,9 @@ func (s *stream) upload(tr *transit) *upbody {
 	if tr.body != nil { // read and taken before
 		return &upbody{src: bytes.NewReader(tr.body), length: int64(len(tr.body))}
 	}
+	if tr.capture != nil && s.r.ContentLength < 0 && isGRPC(s.r.Header) {
+		tr.capture.Streams()
+	}
 	return &upbody{src: s.r.Body, capture: tr.capture, length: s.r.ContentLength}
 }
 
@@ -296,6 +300,7 @@ func (b *upbody) read(p []byte) (int, error) {
 	n, err := b.src.Read(p)
 	if n > 0 && b.capture != nil {
 		b.capture.Request.Content(p[:n])
+		b.capture.Pace.Said()
 	}
 	b.whole = b.whole || errors.Is(err, io.EOF)
 	return n, err

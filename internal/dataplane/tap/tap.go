@@ -189,6 +189,7 @@ type Capture struct {
 	RequestHead, ResponseHead []byte
 	Request, Response         Body
 	Socket                    *Socket // of a connection that became a WebSocket, else nil
+	Pace                      *Pace   // of a stream of messages, else nil
 	// Asked is what the request's head says of how it is sent; its Method is empty where nobody has looked.
 	Asked Manner
 	// Simple says that the answer's head tells its length, and leaves the connection open: whoever sends the same bytes
@@ -228,7 +229,7 @@ var captures = sync.Pool{New: func() any { return new(Capture) }} //nolint:goche
 func New(start time.Time, head []byte, maxBody int64, budget *Budget) *Capture {
 	c := captures.Get().(*Capture) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	c.Start, c.FirstByte, c.Duration, c.Outcome, c.Error, c.Proto = start, 0, 0, exchange.OK, "", ""
-	c.Socket, c.Asked, c.Simple, c.Echo = nil, Manner{}, false, false
+	c.Socket, c.Pace, c.Asked, c.Simple, c.Echo = nil, nil, Manner{}, false, false
 	c.RequestHead = append(c.RequestHead[:0], head...)
 	c.ResponseHead = c.ResponseHead[:0]
 	c.Request.reset(maxBody, budget)
@@ -335,7 +336,7 @@ func (c *Capture) Release() {
 		return
 	}
 	c.budget.release(c.reserved + c.Request.reserved + c.Response.reserved)
-	c.reserved, c.Request.reserved, c.Response.reserved, c.Socket = 0, 0, 0, nil
+	c.reserved, c.Request.reserved, c.Response.reserved, c.Socket, c.Pace = 0, 0, 0, nil, nil
 	if cap(c.RequestHead) > maxPooled {
 		c.RequestHead = nil
 	}
