@@ -102,6 +102,20 @@ type Load struct {
 	Crowded bool `json:"crowded,omitempty"`
 }
 
+// Bytes is how many bytes of bodies the observation holds.
+func (o *Observation) Bytes() int {
+	n := len(o.Baseline.Request.Body.Data) + len(o.Baseline.Response.Body.Data) + len(o.Candidate.Response.Body.Data)
+	if o.Control != nil {
+		n += len(o.Control.Response.Body.Data)
+	}
+	for _, calls := range [][]Call{o.BaselineCalls, o.ControlCalls, o.CandidateCalls} {
+		for i := range calls {
+			n += len(calls[i].Exchange.Request.Body.Data) + len(calls[i].Exchange.Response.Body.Data)
+		}
+	}
+	return n
+}
+
 // DropReason says why a request that could have been mirrored was not compared.
 type DropReason string
 

@@ -31,13 +31,14 @@ type Options struct {
 type Bus struct {
 	log    *slog.Logger
 	slots  chan struct{} // one token for each envelope that waits: full when the queue is
+	heavy  chan struct{} // of capacity 1: its holder takes several places
 	wake   chan struct{} // of capacity 1: something was queued since Run looked
 	closed chan struct{}
 
 	mu      sync.Mutex
-	queue   []observation.Envelope // guarded by mu
-	shut    bool                   // guarded by mu; closed is closed
-	running bool                   // guarded by mu
+	queue   []waiting // guarded by mu
+	shut    bool      // guarded by mu; closed is closed
+	running bool      // guarded by mu
 }
 
 var _ bus.Bus = (*Bus)(nil)
@@ -53,6 +54,7 @@ func New(o Options) *Bus {
 	return &Bus{
 		log:    o.Logger,
 		slots:  make(chan struct{}, o.Capacity),
+		heavy:  make(chan struct{}, 1),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}
@@ -70,18 +72,73 @@ func (b *Bus) Publish(ctx context.Context, e observation.Envelope) error {
 		return ctx.Err()
 	case b.slots <- struct{}{}:
 	}
+	n, err := b.more(ctx, b.weight(&e))
+	if err != nil {
+		b.leave(n)
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.shut { // Close came between: what is accepted after it would never be delivered
-		<-b.slots
+		b.leave(n)
 		return bus.ErrClosed
 	}
-	b.queue = append(b.queue, e)
+	b.queue = append(b.queue, waiting{e, n})
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// perSlot is how many bytes of bodies take one place: large observations take several, so that the queue is bounded in
+// bytes too.
+const perSlot = 64 << 10
+
+// waiting is an envelope in the queue, with the places that it takes.
+type waiting struct {
+	observation.Envelope
+	slots int
+}
+
+// weight is how many places an envelope takes; never more than half of all.
+func (b *Bus) weight(e *observation.Envelope) int {
+	if e.Observation == nil {
+		return 1
+	}
+	return min(1+e.Observation.Bytes()/perSlot, max(cap(b.slots)/2, 1))
+}
+
+// more takes places beyond the first, one publisher at a time: two that wait for each other's would wait for ever. It
+// gives how many are taken in all, also when it fails.
+func (b *Bus) more(ctx context.Context, want int) (taken int, err error) {
+	if taken = 1; want == 1 {
+		return taken, nil
+	}
+	select {
+	case b.heavy <- struct{}{}:
+		defer func() { <-b.heavy }()
+	case <-b.closed:
+		return taken, bus.ErrClosed
+	case <-ctx.Done():
+		return taken, ctx.Err()
+	}
+	for ; taken < want; taken++ {
+		select {
+		case b.slots <- struct{}{}:
+		case <-b.closed:
+			return taken, bus.ErrClosed
+		case <-ctx.Done():
+			return taken, ctx.Err()
+		}
+	}
+	return taken, nil
+}
+
+func (b *Bus) leave(n int) {
+	for range n {
+		<-b.slots
+	}
 }
 
 // Run implements bus.Bus. It returns nil when ctx has ended or the bus is closed, and what had been published by then
@@ -154,13 +211,13 @@ func (b *Bus) next() (observation.Envelope, bool) {
 	if len(b.queue) == 0 {
 		return observation.Envelope{}, false
 	}
-	e := b.queue[0]
-	b.queue[0] = observation.Envelope{} // let go of it
+	first := b.queue[0]
+	b.queue[0] = waiting{} // let go of it
 	if b.queue = b.queue[1:]; len(b.queue) == 0 {
 		b.queue = nil
 	}
-	<-b.slots
-	return e, true
+	b.leave(first.slots)
+	return first.Envelope, true
 }
 
 // Depth implements bus.Bus. What the handler works at no longer waits.

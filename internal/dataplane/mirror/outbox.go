@@ -19,6 +19,7 @@ type outbox struct {
 	list   []observation.Envelope
 	batch  []observation.Alike // what comes after list; the room is used again
 	count  int                 // observations in both
+	bytes  int                 // of their bodies
 	closed bool
 }
 
@@ -26,6 +27,7 @@ type outbox struct {
 // at most.
 const (
 	outRing  = 512
+	outBytes = 16 << 20 // of bodies that wait: then nobody puts in more
 	perBatch = 128
 )
 
@@ -59,12 +61,13 @@ func (b *outbox) whole(o *observation.Observation) {
 	defer b.mu.Unlock()
 	b.enter()
 	b.pack()
+	b.bytes += o.Bytes()
 	b.list = append(b.list, observation.Envelope{Observation: o})
 }
 
 // enter waits for room for one more, and tells the publisher. The caller holds mu.
 func (b *outbox) enter() {
-	for b.count >= outRing {
+	for b.count >= outRing || b.bytes >= outBytes {
 		b.room.Wait()
 	}
 	if b.count++; b.count == 1 {
@@ -86,6 +89,7 @@ func (b *outbox) take() (list []observation.Envelope, last bool) {
 	b.pack()
 	list = b.list
 	b.list, b.count = nil, 0
+	b.bytes = 0
 	b.room.Broadcast()
 	return list, b.closed
 }
