@@ -36,7 +36,7 @@ type product struct {
 // products lists what there is, and gives a new visitor a session.
 func (a api) products(w http.ResponseWriter, r *http.Request) {
 	if _, err := r.Cookie(SessionCookie); err != nil {
-		http.SetCookie(w, &http.Cookie{Name: SessionCookie, Value: randomHex(16), Path: "/", HttpOnly: true})
+		http.SetCookie(w, &http.Cookie{Name: SessionCookie, Value: a.noise.token(16, r.URL.RawQuery), Path: "/", HttpOnly: true})
 	}
 	var list []string
 	for sku := range catalogue() {

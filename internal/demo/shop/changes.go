@@ -3,6 +3,7 @@
 package shop
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -10,10 +11,10 @@ import (
 	"microstax/internal/fault"
 )
 
-// Change is one way in which a new version of orders behaves differently.
+// Change is one way in which a new version of orders behaves differently, or is built differently and behaves the same.
 type Change string
 
-// The changes, as CHANGES names them.
+// The changes that the demo plants, as CHANGES names them.
 const (
 	// TotalAsString: an order's total is a JSON string where it was a number, on POST /orders and GET /orders/{id}.
 	TotalAsString Change = "total-as-string"
@@ -30,7 +31,7 @@ const (
 // SlowBy is how much longer SlowQuotes makes a quote take.
 const SlowBy = 25 * time.Millisecond
 
-// Changes are all of them.
+// Changes are those that the demo plants. Behaviours has them and all others.
 func Changes() []Change {
 	return []Change{TotalAsString, JPYNoTax, StockPerItem, DoubleCharge, SlowQuotes}
 }
@@ -46,10 +47,10 @@ func parseChanges(list string) (changeSet, error) {
 		if c == "" {
 			continue
 		}
-		if !slices.Contains(Changes(), c) {
-			known := make([]string, 0, len(Changes()))
-			for _, k := range Changes() {
-				known = append(known, string(k))
+		if !slices.ContainsFunc(Behaviours(), func(b Behaviour) bool { return b.Name == c }) {
+			known := make([]string, 0, len(Behaviours()))
+			for _, b := range Behaviours() {
+				known = append(known, string(b.Name))
 			}
 			return nil, fault.Errorf("read CHANGES", fault.Invalid, "there is no change %q", c).
 				WithHint("there are %s", strings.Join(known, ", "))
@@ -57,4 +58,25 @@ func parseChanges(list string) (changeSet, error) {
 		set[c] = true
 	}
 	return set, nil
+}
+
+// serve serves a request as a version with these changes does. Changes of what orders asks and remembers are where it
+// asks and remembers; those of how an answer looks are made here, to the answer that is ready.
+func (s changeSet) serve(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	var edits []func(x *reply)
+	for _, b := range Behaviours() {
+		if s[b.Name] && b.answer != nil {
+			edits = append(edits, b.answer)
+		}
+	}
+	if len(edits) == 0 {
+		h.ServeHTTP(w, r)
+		return
+	}
+	x := &reply{r: r, head: w.Header(), status: http.StatusOK}
+	h.ServeHTTP(x, r)
+	for _, edit := range edits {
+		edit(x)
+	}
+	x.send(w)
 }

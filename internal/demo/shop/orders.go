@@ -26,13 +26,13 @@ const (
 // orders takes orders.
 type orders struct {
 	service
-	peers   peers
-	changes changeSet
+	peers peers
 
 	mu     sync.Mutex // guards what follows
 	byID   map[string]*placed
 	byWhom map[string][]string // order ids by customer, oldest first
 	asked  map[string]int      // requests without a key, by customer
+	viewed map[string]account  // accounts as they were first shown, with AccountStale
 }
 
 // placed is an order, or the attempt to make one.
@@ -52,6 +52,8 @@ type item struct {
 type orderRequest struct {
 	Customer string `json:"customer"`
 	Currency string `json:"currency"`
+	Tier     string `json:"tier,omitempty"` // gold and silver customers collect points faster
+	Card     string `json:"card,omitempty"` // payments declines DeclinedCard
 	Items    []item `json:"items"`
 }
 
@@ -79,11 +81,13 @@ type order struct {
 	RequestID string    `json:"requestId"` // random for every answer
 
 	tags map[string]bool
+	tier string
 }
 
 func newOrders(s service, p peers, c changeSet) *orders {
+	s.changes = c
 	return &orders{
-		service: s, peers: p, changes: c,
+		service: s, peers: p, viewed: make(map[string]account),
 		byID: make(map[string]*placed), byWhom: make(map[string][]string), asked: make(map[string]int),
 	}
 }
@@ -93,6 +97,10 @@ func (o *orders) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /orders/{id}", o.get)
 	mux.HandleFunc("GET /orders", o.list)
 	mux.HandleFunc("GET /quotes", o.quotes)
+	mux.HandleFunc("GET /articles/{sku}", o.article)
+	mux.HandleFunc("GET /account", o.account)
+	mux.HandleFunc("GET /history", o.history)
+	mux.HandleFunc("GET /receipts/{id}", o.receipt)
 }
 
 // post places an order. The same Idempotency-Key of the same customer places it once.
@@ -100,7 +108,7 @@ func (o *orders) post(w http.ResponseWriter, r *http.Request) {
 	var req orderRequest
 	p := read(r, &req)
 	if p == nil {
-		p = req.check()
+		p = req.check(o.changes)
 	}
 	if p != nil {
 		answer(w, 0, nil, p)
@@ -112,20 +120,24 @@ func (o *orders) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status := http.StatusCreated
-	if first {
+	switch {
+	case first:
 		whole, cancel := detached(r)
 		a.order, a.problem = o.place(whole, id, req)
 		cancel()
 		o.end(id, req.Customer, a)
-	} else {
+	default:
 		<-a.done // bounded: the attempt is
-		status = http.StatusOK
+		if status = http.StatusOK; o.changes[KeyIgnored] && a.problem == nil {
+			status = http.StatusCreated
+			o.again(r, a.order)
+		}
 	}
-	answer(w, status, o.shown(a.order), a.problem)
+	answer(w, status, o.shown(r, a.order), a.problem)
 }
 
 // check says what is wrong with a request.
-func (q orderRequest) check() *problem {
+func (q orderRequest) check(c changeSet) *problem {
 	if q.Customer == "" || len(q.Items) == 0 || len(q.Items) > maxItems {
 		return refuse(http.StatusBadRequest, "an order needs a customer and 1 to %d items", maxItems)
 	}
@@ -136,7 +148,14 @@ func (q orderRequest) check() *problem {
 		if _, ok := catalogue()[it.SKU]; !ok {
 			return &problem{status: http.StatusUnprocessableEntity, Error: "no such article", SKU: it.SKU}
 		}
-		if it.Qty < 1 || it.Qty > maxQty {
+		least, most := 1, maxQty
+		if c[QtyZeroTaken] {
+			least = 0
+		}
+		if c[QtyLimited] {
+			most = 2
+		}
+		if it.Qty < least || it.Qty > most {
 			return &problem{status: http.StatusBadRequest, Error: "a quantity is 1 to " + strconv.Itoa(maxQty), SKU: it.SKU}
 		}
 	}
@@ -167,7 +186,9 @@ func (o *orders) begin(customer, key string) (a *placed, id string, first bool, 
 // end makes an order known, or forgets the attempt so that it can be made again.
 func (o *orders) end(id, customer string, a *placed) {
 	o.mu.Lock()
-	if a.problem == nil {
+	if a.problem == nil && o.changes[OrderLost] && len(a.order.Items) > 1 {
+		delete(o.byID, id)
+	} else if a.problem == nil {
 		o.byWhom[customer] = append(o.byWhom[customer], id)
 	} else {
 		delete(o.byID, id)
@@ -187,20 +208,19 @@ func OrderID(customer, key string) string {
 
 // place makes an order: is it there, what does it cost, charge.
 func (o *orders) place(r *http.Request, id string, req orderRequest) (order, *problem) {
-	work(r.Context(), orderWork)
+	if !o.changes[SameFaster] {
+		o.noise.work(r.Context(), orderWork)
+	}
 	list := make([]string, 0, len(req.Items))
 	for _, it := range req.Items {
 		list = append(list, it.SKU)
 	}
-	if p := o.available(r, req.Items, list); p != nil {
-		return order{}, p
-	}
-	var prices priceList
-	if p := o.peers.get(r, Pricing, query("/prices", list, "currency", req.Currency), &prices); p != nil {
+	prices, p := o.consult(r, req, list)
+	if p != nil {
 		return order{}, p
 	}
 	doc := order{
-		ID: id, Customer: req.Customer, Currency: req.Currency, CreatedAt: o.now(),
+		ID: id, Customer: req.Customer, Currency: req.Currency, CreatedAt: o.now(), tier: req.Tier,
 		tags: map[string]bool{"web": true, strings.ToLower(req.Currency): true, "customer": true},
 	}
 	for _, it := range req.Items {
@@ -212,9 +232,16 @@ func (o *orders) place(r *http.Request, id string, req orderRequest) (order, *pr
 		doc.tags["several"] = true
 	}
 	tax := currencies()[req.Currency].taxOn(doc.Subtotal)
+	if o.changes[TaxFloored] {
+		tax = int64(float64(doc.Subtotal) * currencies()[req.Currency].tax)
+	}
 	total := doc.Subtotal + tax
 	doc.Tax, doc.Total = &tax, total
-	c, p := o.charge(r, chargeRequest{OrderID: id, Amount: total, Currency: req.Currency})
+	due := chargeRequest{OrderID: id, Amount: total, Currency: req.Currency, Card: req.Card}
+	if o.changes[YenInSen] && req.Currency == "JPY" {
+		due.Amount *= 100
+	}
+	c, p := o.charge(r, due)
 	if p != nil {
 		return order{}, p
 	}
@@ -223,6 +250,25 @@ func (o *orders) place(r *http.Request, id string, req orderRequest) (order, *pr
 		doc.Status = "awaiting payment"
 	}
 	return doc, nil
+}
+
+// consult asks whether everything is there and what it costs.
+func (o *orders) consult(r *http.Request, req orderRequest, list []string) (prices priceList, p *problem) {
+	ask := func() *problem {
+		return o.peers.get(r, Pricing, query("/prices", list, "currency", req.Currency), &prices)
+	}
+	if o.changes[PricesFirst] {
+		if p = ask(); p == nil {
+			p = o.available(r, req.Items, list)
+		}
+		return prices, p
+	}
+	if !o.changes[StockUnchecked] {
+		if p = o.available(r, req.Items, list); p != nil {
+			return prices, p
+		}
+	}
+	return prices, ask()
 }
 
 // available asks inventory about all items at once.
@@ -255,6 +301,10 @@ func (o *orders) charge(r *http.Request, req chargeRequest) (Charge, *problem) {
 	switch {
 	case p != nil:
 		return c, p
+	case status == http.StatusPaymentRequired && o.changes[DeclineSwallowed]:
+		return Charge{ID: "ch_none", Status: chargeCaptured}, nil
+	case status == http.StatusPaymentRequired:
+		return c, refuse(status, "the card was declined")
 	case status >= 300:
 		return c, refuse(http.StatusBadGateway, "payments answers %d", status)
 	}
@@ -262,11 +312,15 @@ func (o *orders) charge(r *http.Request, req chargeRequest) (Charge, *problem) {
 		var again Charge // whatever comes of it: the first charge is the one that counts
 		_, _ = o.peers.call(r, ask{http.MethodPost, Payments, "/charges", "retry-" + uuid(), req}, &again)
 	}
+	if c.Status == chargeCaptured && o.changes[ChargeRetried] {
+		var again Charge
+		_, _ = o.peers.call(r, ask{http.MethodPost, Payments, "/charges", "order-" + req.OrderID, req}, &again)
+	}
 	for range chargePolls {
 		if c.Status == chargeCaptured {
 			break
 		}
-		work(r.Context(), pollPause)
+		o.noise.work(r.Context(), pollPause)
 		if p := o.peers.get(r, Payments, "/charges/"+c.ID, &c); p != nil {
 			return c, p
 		}
@@ -274,10 +328,18 @@ func (o *orders) charge(r *http.Request, req chargeRequest) (Charge, *problem) {
 	return c, nil
 }
 
+// again charges for an order that was placed already, as KeyIgnored does.
+func (o *orders) again(r *http.Request, doc order) {
+	total, _ := doc.Total.(int64)
+	due := chargeRequest{OrderID: doc.ID, Amount: total, Currency: doc.Currency}
+	var c Charge
+	_, _ = o.peers.call(r, ask{http.MethodPost, Payments, "/charges", "again-" + uuid(), due}, &c)
+}
+
 // shown is an order as this version shows it.
-func (o *orders) shown(doc order) order {
-	doc.RequestID = uuid()
-	doc.Tags = shuffled(doc.tags)
+func (o *orders) shown(r *http.Request, doc order) order {
+	doc.RequestID = o.noise.requestID(r)
+	doc.Tags = o.noise.mixed(doc.tags)
 	if total, ok := doc.Total.(int64); ok && o.changes[TotalAsString] {
 		doc.Total = strconv.FormatInt(total, 10)
 	}

@@ -61,7 +61,11 @@ type chargeRequest struct {
 	OrderID  string `json:"orderId"`
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
+	Card     string `json:"card,omitempty"`
 }
+
+// DeclinedCard is a card that payments does not charge.
+const DeclinedCard = "declined"
 
 func (p *payments) charge(w http.ResponseWriter, r *http.Request) {
 	var req chargeRequest
@@ -69,6 +73,9 @@ func (p *payments) charge(w http.ResponseWriter, r *http.Request) {
 	pr := read(r, &req)
 	if pr == nil && (key == "" || req.OrderID == "" || req.Amount <= 0) {
 		pr = refuse(http.StatusBadRequest, "a charge needs an Idempotency-Key, an orderId and an amount")
+	}
+	if pr == nil && req.Card == DeclinedCard {
+		pr = refuse(http.StatusPaymentRequired, "declined")
 	}
 	if pr != nil {
 		answer(w, 0, nil, pr)
@@ -94,7 +101,7 @@ func (p *payments) once(key string, req chargeRequest) (c Charge, fresh bool, pr
 		return c, false, refuse(http.StatusInsufficientStorage, "the demo keeps %d charges at most", maxKept)
 	}
 	c = Charge{
-		ID: "ch_" + randomHex(12), OrderID: req.OrderID, Amount: req.Amount, Currency: req.Currency,
+		ID: "ch_" + p.noise.token(12, key), OrderID: req.OrderID, Amount: req.Amount, Currency: req.Currency,
 		Status: chargeCaptured, CreatedAt: p.now(),
 	}
 	if slow(req.OrderID) {

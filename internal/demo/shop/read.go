@@ -3,7 +3,6 @@
 package shop
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
@@ -26,13 +25,13 @@ func (o *orders) known(id string) (order, bool) {
 
 // get shows one order.
 func (o *orders) get(w http.ResponseWriter, r *http.Request) {
-	work(r.Context(), readWork)
+	o.noise.work(r.Context(), readWork)
 	doc, ok := o.known(r.PathValue("id"))
 	if !ok {
 		answer(w, 0, nil, refuse(http.StatusNotFound, "no such order"))
 		return
 	}
-	answer(w, http.StatusOK, o.shown(doc), nil)
+	answer(w, http.StatusOK, o.shown(r, doc), nil)
 }
 
 // summary is an order in a list.
@@ -50,7 +49,7 @@ func (o *orders) list(w http.ResponseWriter, r *http.Request) {
 		answer(w, 0, nil, refuse(http.StatusBadRequest, "say whose: ?customer=…"))
 		return
 	}
-	work(r.Context(), readWork)
+	o.noise.work(r.Context(), readWork)
 	ids := map[string]bool{}
 	o.mu.Lock()
 	for _, id := range o.byWhom[customer] {
@@ -58,7 +57,7 @@ func (o *orders) list(w http.ResponseWriter, r *http.Request) {
 	}
 	o.mu.Unlock()
 	list := make([]summary, 0, len(ids))
-	for _, id := range shuffled(ids) {
+	for _, id := range o.noise.mixed(ids) {
 		if doc, ok := o.known(id); ok {
 			list = append(list, summary{doc.ID, doc.Currency, len(doc.Items), doc.Status})
 		}
@@ -66,7 +65,7 @@ func (o *orders) list(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, struct {
 		Orders    []summary `json:"orders"`
 		RequestID string    `json:"requestId"`
-	}{list, uuid()}, nil)
+	}{list, o.noise.requestID(r)}, nil)
 }
 
 // quote is what one article would cost.
@@ -92,29 +91,22 @@ func (o *orders) quotes(w http.ResponseWriter, r *http.Request) {
 		answer(w, 0, nil, p)
 		return
 	}
-	work(r.Context(), quoteWork)
+	o.noise.work(r.Context(), quoteWork)
 	if o.changes[SlowQuotes] {
-		slowDown(r.Context())
+		pause(r.Context(), SlowBy)
 	}
 	doc := struct {
 		QuoteID    string    `json:"quoteId"`
 		Currency   string    `json:"currency"`
 		Quotes     []quote   `json:"quotes"`
 		ValidUntil time.Time `json:"validUntil"`
-	}{uuid(), code, nil, o.now().Add(time.Hour)}
+	}{o.noise.requestID(r), code, nil, o.now().Add(time.Hour)}
 	for _, sku := range list {
 		price := prices.Prices[sku]
+		if r.URL.Query().Get("tier") == Gold && !o.changes[GoldFullPrice] {
+			price -= price / goldDiscount
+		}
 		doc.Quotes = append(doc.Quotes, quote{sku, price, c.taxOn(price)})
 	}
 	answer(w, http.StatusOK, doc, nil)
-}
-
-// slowDown is what SlowQuotes adds.
-func slowDown(ctx context.Context) {
-	t := time.NewTimer(SlowBy)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -56,7 +56,8 @@ const (
 type Options struct {
 	// Lookup reads a variable of the environment: HOST and PORT where the fields below are empty; ORDERS_URL,
 	// INVENTORY_URL, PRICING_URL and PAYMENTS_URL of the services that this one calls; FORWARD=off to forward no
-	// tracing context (traceparent, tracestate, baggage); CHANGES, a comma-separated list of Changes, for orders.
+	// tracing context (traceparent, tracestate, baggage); NOISE, one of the constants of Noise; CHANGES, a comma-separated
+	// list of the names of Behaviours, for orders.
 	Lookup func(name string) (string, bool)
 	Host   string
 	Port   string    // "0" for any
@@ -128,7 +129,14 @@ func logger(o Options, name string) *slog.Logger {
 func Handler(name string, o Options) (http.Handler, error) {
 	o = o.complete()
 	mux := http.NewServeMux()
-	s := service{name: name, instance: name + "-" + randomHex(4), log: logger(o, name), now: time.Now}
+	noise, err := parseNoise(o.value("NOISE", ""))
+	if err != nil {
+		return nil, err
+	}
+	s := service{name: name, instance: name, log: logger(o, name), now: noise.clock(), noise: noise, drift: newDrift()}
+	if noise.random() {
+		s.instance += "-" + randomHex(4)
+	}
 	peers, err := connect(name, o)
 	if err != nil {
 		return nil, err
@@ -142,6 +150,7 @@ func Handler(name string, o Options) (http.Handler, error) {
 			return nil, err
 		}
 		newOrders(s, peers, changes).routes(mux)
+		s.changes = changes
 	case Inventory:
 		inventory{s}.routes(mux)
 	case Pricing:
@@ -152,7 +161,7 @@ func Handler(name string, o Options) (http.Handler, error) {
 		return nil, fault.Errorf("serve "+name, fault.Invalid, "the shop has no service %q", name).
 			WithHint("it has %s", strings.Join(Services(), ", "))
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET "+healthPath, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	return s.wrap(mux), nil
 }
 
@@ -162,15 +171,24 @@ type service struct {
 	instance string // differs with every start
 	log      *slog.Logger
 	now      func() time.Time
+	noise    Noise
+	drift    *drift    // used by Drifting alone
+	changes  changeSet // used by orders alone
 }
+
+// healthPath is where a service says that it is there.
+const healthPath = "/healthz"
 
 // wrap adds what every answer has, and bounds requests.
 func (s service) wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Served-By", s.instance)
-		w.Header().Set("X-Request-Id", uuid())
+		w.Header().Set("X-Request-Id", s.noise.requestID(r))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		h.ServeHTTP(w, r)
+		if s.noise.fail(w, r) {
+			return
+		}
+		s.changes.serve(w, r, h)
 	})
 }
 
@@ -190,14 +208,14 @@ func answer(w http.ResponseWriter, status int, doc any, p *problem) {
 	if p != nil {
 		status, doc = p.status, p
 	}
-	b, err := json.Marshal(doc)
+	b, err := plainJSON(doc)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // the caller has gone
+	_, _ = w.Write(b) // the caller has gone
 }
 
 // read reads a JSON document.
