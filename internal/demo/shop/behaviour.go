@@ -45,7 +45,7 @@ type Behaviour struct {
 	Or       []Place // as good: the same change under another name
 	Also     []Place // what follows from it elsewhere, or beside it: explained, but not enough to have found it
 	When     string  // member of the request that it depends on, and its value: "currency = JPY"; "" for always or by chance
-	Partly   bool    // it depends on the request, or on those before, in a way that no single member says
+	Partly   bool    // it depends on the request, or on those before, in a way that no single member says: on whether an order is placed, for one
 	Severity string
 	Shows    Showing
 	// Spelling says that documents or headers are spelled another way, and mean the same: that bytes differ may be said, as

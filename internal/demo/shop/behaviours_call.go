@@ -45,7 +45,7 @@ func callBehaviours() []Behaviour {
 		{
 			Name: StockPerItem, What: "one more call to inventory for each line of an order",
 			Place: Place{postOrder, kindCallNew, perItem}, Or: []Place{{postOrder, kindCallMore, perItem}}, Also: []Place{slower(postOrder)},
-			Severity: major, Shows: Often,
+			Partly: true, Severity: major, Shows: Often,
 		}, {
 			Name: DoubleCharge, What: "a second charge when the first is pending",
 			Place: Place{postOrder, kindCallMore, callCharge}, Or: []Place{{postOrder, kindFenced, callCharge}}, Also: []Place{slower(postOrder)},
@@ -67,12 +67,12 @@ func callBehaviours() []Behaviour {
 		}, {
 			Name: StockUnchecked, What: "orders are placed without asking inventory",
 			Place: Place{postOrder, kindCallGone, callStock},
-			Also:  append(afterRefusal(), Place{postOrder, kindStatus, "status"}), Severity: major, Shows: Often,
+			Also:  append(afterRefusal(), Place{postOrder, kindStatus, "status"}), Partly: true, Severity: major, Shows: Often,
 		}, {
 			Name: PricesFirst, What: "pricing is asked before inventory",
-			Place:    Place{postOrder, kindCallOrder, callStock + " → " + callPrices},
-			Also:     []Place{{postOrder, kindCallNew, callPrices}}, // for what is sold out, prices were never asked
-			Severity: minor, Shows: Often,
+			Place:  Place{postOrder, kindCallOrder, callStock + " → " + callPrices},
+			Also:   []Place{{postOrder, kindCallNew, callPrices}}, // for what is sold out, prices were never asked
+			Partly: true, Severity: minor, Shows: Often,
 		}, {
 			Name: YenInSen, What: "a charge in JPY is a hundred times as high", When: "currency = JPY",
 			Place: Place{postOrder, kindCallArgs, callCharge + " $.amount"}, Severity: major, Shows: Often,

@@ -59,7 +59,7 @@ func documentBehaviours() []Behaviour {
 	return []Behaviour{
 		{
 			Name: TotalAsString, What: "an order's total is a string where it was a number",
-			Place: Place{postOrder, kindType, "$.total"}, Also: readBack(kindType, "$.total"), Severity: breaking, Shows: Often,
+			Place: Place{postOrder, kindType, "$.total"}, Also: readBack(kindType, "$.total"), Partly: true, Severity: breaking, Shows: Often,
 		}, {
 			Name: JPYNoTax, What: "the tax is missing, only in JPY", When: "currency = JPY",
 			Place: Place{postOrder, kindMissing, "$.tax"}, Also: readBack(kindMissing, "$.tax"), Severity: breaking, Shows: Often,
@@ -69,7 +69,7 @@ func documentBehaviours() []Behaviour {
 			answer: on(getArticle, func(doc *object) { doc.drop("weightGrams") }),
 		}, {
 			Name: "note-added", What: "an order has a member internalNote",
-			Place: Place{postOrder, kindExtra, "$.internalNote"}, Also: readBack(kindExtra, "$.internalNote"), Severity: minor, Shows: Often,
+			Place: Place{postOrder, kindExtra, "$.internalNote"}, Also: readBack(kindExtra, "$.internalNote"), Partly: true, Severity: minor, Shows: Often,
 			answer: onOrder(func(doc *object) { doc.set("internalNote", "checked") }),
 		}, {
 			Name: "points-renamed", What: "loyaltyPoints of an account is called points",

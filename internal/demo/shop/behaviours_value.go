@@ -66,7 +66,7 @@ func valueBehaviours() []Behaviour {
 			}),
 		}, {
 			Name: "status-upper", What: "an order's status is in capitals",
-			Place: Place{postOrder, kindValue, "$.status"}, Also: readBack(kindValue, "$.status"), Severity: major, Shows: Often,
+			Place: Place{postOrder, kindValue, "$.status"}, Also: readBack(kindValue, "$.status"), Partly: true, Severity: major, Shows: Often,
 			answer: onOrder(func(doc *object) { doc.set("status", strings.ToUpper(doc.text("status"))) }),
 		}, {
 			Name: GoldFullPrice, What: "gold customers are quoted the full price", When: "tier = gold",
