@@ -41,13 +41,21 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&o.Ports[0], "first-port", 21000, "first TCP port to use")
 	f.IntVar(&o.Ports[1], "last-port", 24000, "last TCP port to use")
 	f.StringVar(&o.Binary, "binary", "", "the microstax program (default: build it)")
+	quick := f.Bool("quick", false, "few visitors and no noise: to see whether it works, not for figures")
+	asJSON := f.Bool("json", false, "print one line for bench/truth")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	o.Mutants, o.Profiles, o.Log = list(*names), list(*profiles), os.Stderr
+	if *quick {
+		o.Profiles, o.Sessions = []string{"quiet"}, 40
+	}
 	res, err := mutants.Run(ctx, o)
 	if err != nil {
 		return err
+	}
+	if *asJSON {
+		return mutants.Deliver(out, res)
 	}
 	return mutants.Print(out, res)
 }

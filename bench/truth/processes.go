@@ -15,7 +15,7 @@ import (
 )
 
 // processLimit is how long a part that starts real processes may take.
-const processLimit = 20 * time.Minute
+const processLimit = 30 * time.Minute
 
 // delivered is what a part of its own prints as its last line: rows for the table, and its section of the page.
 type delivered struct {
@@ -31,14 +31,14 @@ type delivered struct {
 	Notes []string   `json:"notes"`
 }
 
-// mutants runs bench/truth/mutants: real processes behind the real proxy, each with one deliberate change.
+// mutants runs bench/mutants: real processes behind the real proxy, each with one deliberate change.
 func mutants(o options) (*section, error) {
 	s := &section{name: "mutants", title: "Deliberate changes, real processes"}
-	if _, err := os.Stat("bench/truth/mutants"); errors.Is(err, fs.ErrNotExist) {
-		s.note("Left out: bench/truth/mutants is not there (run from the top of the repository).")
+	if _, err := os.Stat("bench/mutants"); errors.Is(err, fs.ErrNotExist) {
+		s.note("Left out: bench/mutants is not there (run from the top of the repository).")
 		return s, nil
 	}
-	args := []string{"run", "./bench/truth/mutants", "-json"}
+	args := []string{"run", "./bench/mutants", "-json"}
 	if o.quick {
 		args = append(args, "-quick")
 	}
@@ -49,7 +49,7 @@ func mutants(o options) (*section, error) {
 	line := out[strings.LastIndexByte(strings.TrimRight(out, "\n"), '\n')+1:]
 	var d delivered
 	if err := json.Unmarshal([]byte(line), &d); err != nil {
-		return nil, fmt.Errorf("read what bench/truth/mutants printed last: %w", err)
+		return nil, fmt.Errorf("read what bench/mutants printed last: %w", err)
 	}
 	for _, r := range d.Rows {
 		s.add(r.What, r.Want, r.Ours, r.Diffy, r.OK)

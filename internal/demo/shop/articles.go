@@ -15,7 +15,8 @@ import (
 
 // The tiers of customers, and the part of a price that gold customers are spared in quotes: one in goldDiscount.
 const (
-	Gold, Silver = "gold", "silver"
+	Gold         = "gold"
+	Silver       = "silver"
 	goldDiscount = 20
 )
 

@@ -57,7 +57,11 @@ type Behaviour struct {
 
 // Explains says whether a finding at a place is this behaviour's, or follows from it.
 func (b Behaviour) Explains(p Place) bool {
-	return b.Found(p) || slices.ContainsFunc(b.Also, func(q Place) bool { return q.covers(p) })
+	if b.Found(p) || slices.ContainsFunc(b.Also, func(q Place) bool { return q.covers(p) }) {
+		return true
+	}
+	// The ETag of an article is worked out before its document is changed: it stays the same for another body.
+	return (b.Spelling || b.Place.Endpoint == getArticle) && Place{getArticle, kindHeader, "etag…"}.covers(p)
 }
 
 // Found says whether a finding at a place is this behaviour itself.

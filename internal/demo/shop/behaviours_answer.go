@@ -8,6 +8,7 @@ import (
 	"strings"
 )
 
+// The changes that are made where the answer is.
 const (
 	// NeverNotModified: a page that the client has already is sent again.
 	NeverNotModified Change = "never-not-modified"

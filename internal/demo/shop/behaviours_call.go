@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+// The changes that are made where orders asks and remembers.
 const (
 	// HistoryAsksPrices: the history asks pricing for something that it does not need.
 	HistoryAsksPrices Change = "history-asks-prices"

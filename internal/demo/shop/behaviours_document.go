@@ -56,7 +56,7 @@ func readBack(kind, path string) []Place { return []Place{{getOrder, kind, path}
 
 // documentBehaviours change the shape of JSON documents: members, types, lists.
 func documentBehaviours() []Behaviour {
-	return []Behaviour{
+	return append(listBehaviours(), []Behaviour{
 		{
 			Name: TotalAsString, What: "an order's total is a string where it was a number",
 			Place: Place{postOrder, kindType, "$.total"}, Also: readBack(kindType, "$.total"), Partly: true, Severity: breaking, Shows: Often,
@@ -115,6 +115,21 @@ func documentBehaviours() []Behaviour {
 				}
 			}),
 		}, {
+			Name: "error-renamed", What: "the message of an order that is not there is called message instead of error",
+			Place: Place{getOrder, kindMissing, "$.error"}, Also: []Place{{getOrder, kindExtra, "$.message"}}, Partly: true, Severity: breaking, Shows: Often,
+			answer: func(x *reply) {
+				if x.at(getOrder, 404) {
+					x.edit(func(doc *object) { doc.rename("error", "message") })
+				}
+			},
+		},
+	}...)
+}
+
+// listBehaviours change lists.
+func listBehaviours() []Behaviour {
+	return []Behaviour{
+		{
 			Name: "history-reversed", What: "a page of the history is newest first",
 			Place: Place{getHistory, kindOrder, "$.orders"}, Partly: true, Severity: minor, Shows: Often,
 			answer: on(getHistory, func(doc *object) { slices.Reverse(doc.list("orders")) }),
@@ -156,14 +171,6 @@ func documentBehaviours() []Behaviour {
 					doc.set("items", l[:2])
 				}
 			}),
-		}, {
-			Name: "error-renamed", What: "the message of an order that is not there is called message instead of error",
-			Place: Place{getOrder, kindMissing, "$.error"}, Also: []Place{{getOrder, kindExtra, "$.message"}}, Partly: true, Severity: breaking, Shows: Often,
-			answer: func(x *reply) {
-				if x.at(getOrder, 404) {
-					x.edit(func(doc *object) { doc.rename("error", "message") })
-				}
-			},
 		},
 	}
 }

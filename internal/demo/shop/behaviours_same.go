@@ -11,6 +11,7 @@ import (
 	"strings"
 )
 
+// What is built differently where the answer is.
 const (
 	// SameGzipLevel: receipts are compressed less.
 	SameGzipLevel Change = "same-gzip-level"

@@ -24,11 +24,13 @@ func (o *object) float(name string) float64 {
 	return f
 }
 
-// GoldFullPrice: gold customers are quoted what everybody is.
-const GoldFullPrice Change = "gold-full-price"
-
-// TaxFloored: tax is rounded down instead of to the nearest.
-const TaxFloored Change = "tax-floored"
+// The changes of values that are made where they are worked out.
+const (
+	// GoldFullPrice: gold customers are quoted what everybody is.
+	GoldFullPrice Change = "gold-full-price"
+	// TaxFloored: tax is rounded down instead of to the nearest.
+	TaxFloored Change = "tax-floored"
+)
 
 // valueBehaviours change values of JSON documents, and leave their shape.
 func valueBehaviours() []Behaviour {

@@ -144,11 +144,3 @@ func (o *object) list(name string) []any {
 	l, _ := o.get(name).([]any)
 	return l
 }
-
-// child is a member that is an object, else an empty one.
-func (o *object) child(name string) *object {
-	if c, ok := o.get(name).(*object); ok {
-		return c
-	}
-	return &object{}
-}
