@@ -69,7 +69,7 @@ func shadow(ctx context.Context, o cli.ShadowOptions, live func(v1.Report)) (v1.
 	s.Sample, s.Session, s.Concurrency = o.Sample, o.Session, o.Concurrency
 	number(&s.Timeout, o.Timeout)
 	number(&s.MaxBody, o.MaxBody)
-	s.OpenAPI = o.OpenAPI
+	s.OpenAPI, s.Protobuf = o.OpenAPI, o.Protobuf
 	for _, h := range o.IgnoreHeaders {
 		more(&s.Ignore).Header = h
 	}

@@ -181,12 +181,8 @@ func (s *oneshot) describe(ctx context.Context, store evidence.Store) error {
 		BaselineDigest: baseline, Services: []string{oneshotService}, Control: s.o.Control != "",
 		Settings: map[string]blueprint.Shadow{oneshotService: s.o.Settings}, Created: now, Enabled: now,
 	}
-	if s.o.Settings.OpenAPI != "" {
-		document, _, err := shadow.Description(oneshotService, s.o.Settings.OpenAPI)
-		if err != nil {
-			return err
-		}
-		ses.OpenAPI = map[string]string{oneshotService: document}
+	if err := shadow.Describe(&ses, oneshotService, s.o.Settings); err != nil {
+		return err
 	}
 	session := &route.Shadow{
 		Session: ses.ID, Overlay: s.env.ID, Baseline: baseline, Services: ses.Services, Redact: s.o.Settings.Redact,

@@ -187,7 +187,8 @@ type Shadow struct {
 	MaxBody     Size     `json:"maxBody,omitempty"`
 	Ignore      []Ignore `json:"ignore,omitempty"`
 	Redact      []Redact `json:"redact,omitempty"`
-	OpenAPI     string   `json:"openapi,omitempty"` // file that describes the service; absolute once read
+	OpenAPI     string   `json:"openapi,omitempty"`  // file that describes the service; absolute once read
+	Protobuf    string   `json:"protobuf,omitempty"` // file with the descriptors of its messages; likewise
 	Gate        *Gate    `json:"gate,omitempty"`
 }
 

@@ -63,6 +63,7 @@ func MergeShadow(base, over Shadow) Shadow {
 	m.Timeout = cmp.Or(o.Timeout, m.Timeout)
 	m.MaxBody = cmp.Or(o.MaxBody, m.MaxBody)
 	m.OpenAPI = cmp.Or(o.OpenAPI, m.OpenAPI)
+	m.Protobuf = cmp.Or(o.Protobuf, m.Protobuf)
 	m.Ignore = addUnseen(m.Ignore, o.Ignore, sameIgnore)
 	m.Redact = addUnseen(m.Redact, o.Redact, func(a, b Redact) bool { return a == b })
 	m.Gate = mergePointer(m.Gate, o.Gate, mergeGate)

@@ -96,8 +96,10 @@ func (c *checker) check() {
 	c.checkRouting()
 	if b.Shadow != nil {
 		c.checkShadow("shadow", *b.Shadow)
-		if b.Shadow.OpenAPI != "" {
-			c.add("shadow.openapi", RuleBadValue, "openapi describes one service: write it under that service's shadow")
+		for name, file := range map[string]string{"openapi": b.Shadow.OpenAPI, "protobuf": b.Shadow.Protobuf} {
+			if file != "" {
+				c.add("shadow."+name, RuleBadValue, "%s describes one service: write it under that service's shadow", name)
+			}
 		}
 	}
 	if b.AutoShutdownEnabled {

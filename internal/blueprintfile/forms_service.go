@@ -135,6 +135,7 @@ func (d *decoder) folder(s *blueprint.Service, path, baseDir string) {
 	}
 	if s.Shadow != nil {
 		s.Shadow.OpenAPI = d.absolute(s.Shadow.OpenAPI, path+".shadow.openapi", baseDir)
+		s.Shadow.Protobuf = d.absolute(s.Shadow.Protobuf, path+".shadow.protobuf", baseDir)
 	}
 	if s.Mock != nil {
 		s.Mock.OpenAPI = d.absolute(s.Mock.OpenAPI, path+".mock.openapi", baseDir)

@@ -52,7 +52,7 @@ type ShadowOptions struct {
 	MaxDifferenceRate           float64
 	MaxLatencyRatio             float64
 	Confidence                  float64
-	OpenAPI                     string // file
+	OpenAPI, Protobuf           string // files
 	Limits                      config.Limits
 	// Ready is called once traffic can be sent to addr.
 	Ready func(addr string)

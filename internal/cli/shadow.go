@@ -71,6 +71,7 @@ func (s *shadowCommand) flags(cmd *cobra.Command) {
 	f.Float64Var(&s.o.MaxLatencyRatio, "max-latency-ratio", 0, "gate: how much slower the candidate may be (default 1.2)")
 	f.Float64Var(&s.o.Confidence, "confidence", 0, "gate: confidence of the verdict (default 0.95)")
 	f.StringVar(&s.o.OpenAPI, "openapi", "", "OpenAPI 3 document of the service: endpoints are named by it, and answers checked against it")
+	f.StringVar(&s.o.Protobuf, "protobuf", "", "descriptor set of the service's messages, as protoc --include_imports --descriptor_set_out writes it")
 	f.StringVar(&s.out, "out", "", "write the report to this file instead of standard output")
 	_ = cmd.MarkFlagRequired("candidate") //nolint:errcheck // the flag is there
 }

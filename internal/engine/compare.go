@@ -45,7 +45,7 @@ func (a *Analysis) compare(o *observation.Observation, ep *endpoint) comparison 
 		c.paired = true
 		return c
 	}
-	opts := diff.Options{Ignore: a.ignore(ep), Tolerance: a.tolerance(ep), Descriptors: a.cfg.Descriptors[ep.Service]}
+	opts := diff.Options{Ignore: a.ignore(ep), Tolerance: a.tolerance(ep), Descriptors: a.descriptors(ep.Service)}
 	c.candidate = differences(&o.Baseline, &o.Candidate, opts)
 	switch {
 	case o.Control != nil:

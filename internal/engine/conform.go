@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	api "microstax/api/v1"
+	"microstax/internal/engine/canon"
 	"microstax/internal/engine/openapi"
 	"microstax/internal/observation"
 )
@@ -40,6 +41,18 @@ func (a *Analysis) description(service string) *openapi.Description {
 			d, _ = openapi.Parse([]byte(document)) //nolint:errcheck // it was read when the session began
 		}
 		a.described[service] = d
+	}
+	return d
+}
+
+// descriptors are those of the service's protobuf messages, or nil.
+func (a *Analysis) descriptors(service string) *canon.Descriptors {
+	d, known := a.messages[service]
+	if !known {
+		if set := a.cfg.Protobuf[service]; len(set) > 0 {
+			d, _ = canon.ParseDescriptors(set) //nolint:errcheck // it was read when the session began
+		}
+		a.messages[service] = d
 	}
 	return d
 }

@@ -44,8 +44,8 @@ type Config struct {
 	Services map[string]blueprint.Shadow // effective settings by service; may be empty
 	Control  bool                        // whether a control runs
 	OpenAPI  map[string]string           // documents that describe services, by service; may be empty
-	// Descriptors are those of protobuf messages, by service; messages of services without are compared as they are on the wire.
-	Descriptors map[string]*canon.Descriptors
+	// Protobuf are serialised descriptor sets by service; messages of services without are compared as they are on the wire.
+	Protobuf map[string][]byte
 }
 
 // Analysis is the judgement of one shadow session as far as it has got. One goroutine owns it. Make it with New or
@@ -69,6 +69,7 @@ type Analysis struct {
 	profiled  int                             // endpoints with a profile
 	ignored   func(Place) bool                // the rules of the report that is being made
 	described map[string]*openapi.Description // by service; nil where there is none
+	messages  map[string]*canon.Descriptors   // by service; nil where there are none
 	breaches  map[breachName]*breachCount     // of descriptions
 	start     time.Time
 	end       time.Time
@@ -117,7 +118,7 @@ func New(cfg Config) *Analysis {
 	return &Analysis{
 		cfg: cfg, learners: map[string]*pairing.Learner{}, byName: map[endpointName]int{}, byPlace: map[place]int{},
 		users: newUsers(maxSessions), before: newBaselines(), gates: map[string]*gate{},
-		described: map[string]*openapi.Description{}, breaches: map[breachName]*breachCount{},
+		messages: map[string]*canon.Descriptors{}, described: map[string]*openapi.Description{}, breaches: map[breachName]*breachCount{},
 		headers: map[headerName]*noise.Counts{}, calls: map[callName]*callCount{}, traffic: newTraffic(), unseen: unseen{cells: map[cell]bool{}},
 	}
 }

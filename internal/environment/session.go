@@ -22,6 +22,7 @@ type Session struct {
 	Control          bool                        `json:"control"`             // at least one service has a control to be compared with
 	Settings         map[string]blueprint.Shadow `json:"settings"`            // effective settings by service, defaults filled in
 	OpenAPI          map[string]string           `json:"openapi,omitempty"`   // the documents that describe services, whole
+	Protobuf         map[string][]byte           `json:"protobuf,omitempty"`  // descriptor sets of services' messages
 	Artifacts        map[string]string           `json:"artifacts,omitempty"` // "candidate/orders" → digest of what its command runs
 	Rules            string                      `json:"rules"`               // digest of everything that decides what a comparison means
 	Created          time.Time                   `json:"created"`

@@ -138,7 +138,7 @@ func (r *Reports) ended(ctx context.Context, s subject, rec evidence.Record) (v1
 // analysis reads the state of a session.
 func (r *Reports) analysis(ctx context.Context, s environment.Session) (*engine.Analysis, error) {
 	const op = "report"
-	cfg := engine.Config{Services: s.Settings, Control: s.Control, OpenAPI: s.OpenAPI}
+	cfg := engine.Config{Services: s.Settings, Control: s.Control, OpenAPI: s.OpenAPI, Protobuf: s.Protobuf}
 	rec, err := r.store.Get(ctx, evidence.Key{Kind: evidence.Analysis, ID: s.ID})
 	switch {
 	case isNotFound(err):

@@ -97,7 +97,7 @@ func (in *Ingest) read(ctx context.Context, sessionID string) (*session, error) 
 		id: sessionID, environment: doc.Environment, created: now, used: now,
 		keep: newKeeper(in.limits), pending: map[string]*kept{}, deletes: map[string]string{},
 	}
-	cfg := engine.Config{Services: doc.Settings, Control: doc.Control, OpenAPI: doc.OpenAPI}
+	cfg := engine.Config{Services: doc.Settings, Control: doc.Control, OpenAPI: doc.OpenAPI, Protobuf: doc.Protobuf}
 	if err := in.readAnalysis(ctx, s, cfg); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"microstax/internal/blueprint"
 	"microstax/internal/control/shadow"
+	"microstax/internal/environment"
 	"microstax/internal/fault"
 )
 
@@ -23,15 +25,21 @@ func TestDescription(t *testing.T) {
 		return path
 	}
 	const good = "openapi: 3.0.0\npaths: {/a: {get: {responses: {default: {description: any}}}}}"
-	doc, digest, err := shadow.Description("orders", write("good.yaml", good))
-	if err != nil || doc != good || !strings.HasPrefix(digest, "sha256:") {
-		t.Errorf("got %q, %q, %v", doc, digest, err)
+	var ses environment.Session
+	err := shadow.Describe(&ses, "orders", blueprint.Shadow{OpenAPI: write("good.yaml", good)})
+	if err != nil || ses.OpenAPI["orders"] != good || !strings.HasPrefix(ses.Artifacts["openapi/orders"], "sha256:") {
+		t.Errorf("got %+v, %v", ses, err)
 	}
 	for name, path := range map[string]string{
 		"missing": filepath.Join(dir, "none.yaml"), "a folder": dir, "empty": write("empty.yaml", ""), "swagger": write("s.json", `{"swagger":"2.0"}`),
 	} {
-		if _, _, err := shadow.Description("orders", path); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "orders") {
-			t.Errorf("%s: %v", name, err)
+		for _, set := range []blueprint.Shadow{{OpenAPI: path}, {Protobuf: path}} {
+			if name == "empty" && set.Protobuf != "" {
+				continue // no files at all: a set, if a useless one
+			}
+			if err := shadow.Describe(&ses, "orders", set); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "orders") {
+				t.Errorf("%s: %+v: %v", name, set, err)
+			}
 		}
 	}
 }

@@ -163,7 +163,7 @@ func (c *Control) resolve(env environment.Environment, chain []environment.Envir
 			return s, err
 		}
 		s.Settings[name] = set
-		if err := describe(&s, name, set.OpenAPI); err != nil {
+		if err := Describe(&s, name, set); err != nil {
 			return s, err
 		}
 		note(s.Artifacts, "candidate/"+name, c.artifact(mine))
@@ -174,23 +174,6 @@ func (c *Control) resolve(env environment.Environment, chain []environment.Envir
 	}
 	s.Rules = rules(s.Settings, chain[:at])
 	return s, nil
-}
-
-// describe adds the document that describes a service; another document makes another session.
-func describe(s *environment.Session, service, path string) error {
-	if path == "" {
-		return nil
-	}
-	document, digest, err := Description(service, path)
-	if err != nil {
-		return err
-	}
-	if s.OpenAPI == nil {
-		s.OpenAPI = map[string]string{}
-	}
-	s.OpenAPI[service] = document
-	s.Artifacts["openapi/"+service] = digest
-	return nil
 }
 
 func note(artifacts map[string]string, key, digest string) {

@@ -303,7 +303,7 @@ func (c *Control) readable(ctx context.Context, s environment.Session) (bool, er
 	} else if err != nil {
 		return false, fault.E("read evidence", kindOfStore(err), err)
 	}
-	_, err = engine.Restore(engine.Config{Services: s.Settings, Control: s.Control, OpenAPI: s.OpenAPI}, rec.Body)
+	_, err = engine.Restore(engine.Config{Services: s.Settings, Control: s.Control, OpenAPI: s.OpenAPI, Protobuf: s.Protobuf}, rec.Body)
 	return err == nil, nil
 }
 
