@@ -54,16 +54,17 @@ func (r *run) missed(w io.Writer) {
 
 const (
 	whyThroughput = `Throughput: six calls to sockets are made for a mirrored request, a read and a write for the client, the baseline and the
-shadow. In the profile below they are well over half of all samples (` + "`Syscall6`" + `), two thirds of that in writes: the kernel
-carries the segment through to the receiver, and wakes it, within the sender's call. The part of the copy without its
-socket calls (order, choice of a worker, comparison, judgement) is about a seventh. Load generator, both backends and the proxy
-share two processors, so that what the shadow itself takes to answer is part of the figure.`
-	whyCPU = `CPU: the shadow's two calls are a fifth of the samples, and the user's four calls alone are a quarter of what nginx
-mirror takes for all. What is left to win is in goroutine switches (about 6 %) and in the poller's locks; the rest needs an
-event loop of our own in place of Go's, which was measured to gain 15 %.`
+shadow. When this was last looked at (November 2026) they were three fifths of all samples (` + "`Syscall6`" + ` in a profile like the one below), four fifths
+of that in writes: the kernel carries the segment through to the receiver, and wakes it, within the sender's call. The part of
+the copy without its socket calls (order, choice of a worker, comparison, judgement) was roughly a sixth. Load generator,
+both backends and the proxy share two processors, so that what the shadow itself takes to answer is part of the figure.`
+	whyCPU = `CPU: forwarding alone, without a shadow, takes about a quarter of what nginx mirror takes for all; the shadow's write and read
+and what is looked at of its answer were another quarter of the samples. Switches between goroutines were about 6 %. A prototype
+with an event loop in place of Go's took 15 % less.`
 	whyMemory = `Memory: two fifths of it are pages of the program's own file that are mapped because they were touched, which
 the kernel can drop; the database, the codecs and the comparison are in the same process. Each idle connection costs about 8 KiB,
 half of it the goroutine's stack, and the heap may grow by half before it is collected.`
-	whyTail = `The 99th percentile is that of 6,000 requests, of which 60 lie above it: on a machine where others work too it
-varies between rounds by more than the distance to the target. The spread stands in the tables.`
+	whyTail = `Tails: the 99th percentile rests on 60 of 6,000 requests of a round, on a machine where others work too, and the healthy case
+itself varies, as its spread in the table says. That does not explain what is above the target here: no profile of the tails
+was taken, so whether it is the machine's doing or the shadow's is not known.`
 )
