@@ -252,6 +252,12 @@ func (o *Outbox) owe(l letter) {
 	if l.tally.Share > 0 {
 		w.tally.Share = l.tally.Share
 	}
+	if c := l.tally.Capture; c != nil {
+		if w.tally.Capture == nil {
+			w.tally.Capture = &observation.Capture{}
+		}
+		w.tally.Capture.Add(*c)
+	}
 	for _, g := range l.tally.Dropped {
 		n := g.Count
 		g.Count = 0

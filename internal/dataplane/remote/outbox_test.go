@@ -6,10 +6,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"microstax/internal/dataplane/remote"
 	"microstax/internal/exchange"
@@ -207,5 +211,72 @@ func TestLargeObservationIsDroppedAndCounted(t *testing.T) {
 	got.read(t, sp)
 	if got.received != 2 || got.compared+got.dropped != 2 || got.dropped == 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestCountsThatFindNoPlaceAreAddedUp looks whether everything that a tally says is still said by the one that stands for
+// several: a field that is forgotten in adding up comes out as zero.
+func TestCountsThatFindNoPlaceAreAddedUp(t *testing.T) {
+	t.Parallel()
+	sp := open(t, remote.SpoolOptions{Dir: t.TempDir(), Limit: 64 << 10})
+	if err := sp.Append([]remote.Frame{{Kind: remote.KindTally, Payload: make([]byte, 63<<10)}}); err != nil {
+		t.Fatal(err)
+	}
+	o := remote.NewOutbox(sp, slog.New(slog.DiscardHandler))
+	one := observation.Tally{Session: "ses_1", At: time.Unix(1, 0).UTC(), Capture: &observation.Capture{}}
+	ones(reflect.ValueOf(&one).Elem())
+	one.Dropped = []observation.Group{{Service: strings.Repeat("s", 2000), Reason: observation.QueueFull, Count: 1}} // too large
+	publish(t, o, observation.Envelope{Tally: &one}, observation.Envelope{Tally: &one}, seen("ses_1", 1))
+	limit := time.After(30 * time.Second)
+	for o.Dropped() == 0 { // then both tallies, which came before, wait for room
+		select {
+		case <-time.After(time.Millisecond):
+		case <-limit:
+			t.Fatal("the spool never was full")
+		}
+	}
+	if err := sp.Release(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := sp.NewReader(3).Read(1) // behind what filled it, and the start
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, _, err := remote.NextFrame(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := f.Envelope()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := *e.Tally
+	got.Dropped = slices.DeleteFunc(got.Dropped, func(g observation.Group) bool { return g.Reason == observation.SpoolFull })
+	want := one
+	want.Received, want.Mirrored, want.ShedSessions = 2, 2, 2
+	want.Dropped = []observation.Group{{Service: strings.Repeat("s", 2000), Reason: observation.QueueFull, Count: 2}}
+	twice := *one.Capture
+	twice.Add(*one.Capture)
+	want.Capture = &twice
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// ones sets every number to one, also of fields that are added later.
+func ones(v reflect.Value) {
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.Int64:
+			f.SetInt(1)
+		case reflect.Float64:
+			f.SetFloat(1)
+		case reflect.Pointer:
+			ones(f.Elem())
+		default:
+		}
 	}
 }
