@@ -191,8 +191,9 @@ func about(c shop.Change) string {
 		return "a second charge when the first is pending"
 	case shop.SlowQuotes:
 		return fmt.Sprintf("quotes take %d ms longer", shop.SlowBy.Milliseconds())
+	default: // the demo plants no others
+		return ""
 	}
-	return ""
 }
 
 // progressLine says how far the demo is.
