@@ -36,8 +36,10 @@ type Place struct {
 }
 
 // Behaviour is one way in which a version of orders differs from the one before: the truth that a report about it is
-// measured by. A catalogue entry says what a person who knows the change would call right; it was written from what the
-// code does, not from what a report said.
+// measured by. An entry says what a person who knows the change would call right. Most were written before any report was
+// seen. A first measurement made some differ from that: where TaxFloored, QtyZeroTaken and KeyIgnored show first, by which
+// kind cut and doubled lists are named, what is Partly or Spelling, and a few consequences. So how often the place and the
+// condition are right is flattered by as much.
 type Behaviour struct {
 	Name     Change
 	What     string
